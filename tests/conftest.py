@@ -1,9 +1,13 @@
 """Fixtures shared by every room: seeded randomness and unit rows in float64."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from open_clip.model import CLIP
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -21,3 +25,43 @@ def unit(rng: torch.Generator) -> Callable[[int, int], Tensor]:
         return x / x.norm(dim=1, keepdim=True)
 
     return rows
+
+
+TINY_TOWERS = {
+    "vit": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 16},
+    "timm": {
+        "image_size": 32,
+        "timm_model_name": "test_resnet",
+        "timm_model_pretrained": False,
+        "timm_pool": "avg",
+        "timm_proj": "linear",
+    },
+}
+
+
+def write_clip(folder: Path, tower: str) -> str:
+    """A small CLIP with random weights in open_clip's folder format; returns its local-dir: address."""
+    text = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    model = {"embed_dim": 24, "vision_cfg": TINY_TOWERS[tower], "text_cfg": text}
+    preprocess = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3], "resize_mode": "shortest"}
+    folder.mkdir(parents=True)
+    config = {"model_cfg": model, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clip = CLIP(**model)
+    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
+    return f"local-dir:{folder}"
+
+
+@pytest.fixture(scope="session", params=["vit", "resnet", "timm"])
+def any_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of a random CLIP, one for each kind of image tower."""
+    return write_clip(tmp_path_factory.mktemp("clips") / request.param, request.param)
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of a random ViT CLIP."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "vit", "vit")

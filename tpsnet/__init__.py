@@ -1,0 +1,1 @@
+"""A workbench for unsupervised cross-domain image retrieval on CLIP."""

@@ -1,0 +1,45 @@
+"""Learnable prompts against plain text, and the promise of one text pass a step."""
+
+import torch
+
+from tpsnet.backbone import DomainPrompts, load_backbone
+
+
+def test_contexts_of_real_words_give_the_plain_text(any_clip):
+    """With the word vectors of four words as contexts, the prompt is that sentence."""
+    backbone = load_backbone(any_clip)
+    prompts = DomainPrompts(backbone, n_classes=2, n_context=4)
+    sentences = ["An image of a red cat sleeping outside", "An image of a small dog eating bread"]
+    tokens = backbone.tokenizer(sentences)
+    with torch.no_grad():
+        prompts.contexts.copy_(backbone.word_embedding(tokens)[:, prompts.first : prompts.first + 4])
+    torch.testing.assert_close(prompts().detach(), backbone.encode_text(sentences), atol=1e-6, rtol=0)
+
+
+def test_only_contexts_are_parameters_and_they_get_a_gradient(small_clip):
+    prompts = DomainPrompts(load_backbone(small_clip), n_classes=3, n_context=2)
+    assert [name for name, _ in prompts.named_parameters()] == ["contexts"]
+    assert list(prompts.state_dict()) == ["contexts"]
+    prompts()[:, 0].sum().backward()
+    assert (prompts.contexts.grad.flatten(1).norm(dim=1) > 0).all()
+
+
+def test_all_prompts_take_one_text_pass(small_clip):
+    backbone = load_backbone(small_clip)
+    seen = []
+    backbone.clip.transformer.register_forward_hook(lambda module, args, out: seen.append(out.shape[0]))
+    DomainPrompts(backbone, n_classes=5)()
+    assert seen == [5]
+
+
+def test_the_hook_is_gone_afterwards(small_clip):
+    backbone = load_backbone(small_clip)
+    before = backbone.encode_text(["a cat"])
+    DomainPrompts(backbone, n_classes=1)()
+    assert torch.equal(before, backbone.encode_text(["a cat"]))
+
+
+def test_seed_decides_the_start(small_clip):
+    backbone = load_backbone(small_clip)
+    one, same, other = (DomainPrompts(backbone, 2, seed=s).contexts for s in (0, 0, 1))
+    assert torch.equal(one, same) and not torch.equal(one, other)

@@ -1,0 +1,173 @@
+"""One contract for all methods: unit rows, no labels, the same seed the same weights, resume."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from tpsnet.backbone import load_backbone
+from tpsnet.data import AugmentConfig
+from tpsnet.engine import FitConfig, fit
+from tpsnet.experiment import Pair
+from tpsnet.methods import Frozen, TPSNet, TPSNetConfig
+from tpsnet.types import Domain, Images, InputError
+
+CLASSES = 4
+CONFIG = TPSNetConfig(clusters=CLASSES, epochs=3, prompt_epochs=3, prompt_warmup=1, batch_size=16)
+METHODS: dict[str, Callable] = {
+    "frozen": lambda b, first, second: Frozen(b),
+    "centred": lambda b, first, second: Frozen(b, centre=True),
+    "tpsnet": lambda b, first, second: TPSNet(b, first, second, CONFIG),
+}
+TRAINED = ["tpsnet"]
+
+
+def pictures(name: str, rng: torch.Generator, n: int = 24) -> tuple[Images, torch.Tensor]:
+    """Noisy pictures of four coloured patterns, so that there is something to cluster."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        patterns = torch.rand(CLASSES, 3, 4, 4)
+    labels = torch.arange(n) % CLASSES
+    noise = 0.1 * torch.rand(n, 3, 32, 32, generator=rng)
+    large = torch.nn.functional.interpolate(patterns, size=32)[labels]
+    return Images(name, (255 * (0.9 * large + noise)).byte()), labels
+
+
+@pytest.fixture
+def pair(rng) -> tuple[Images, Images]:
+    return pictures("line", rng)[0], pictures("shaded", rng, n=20)[0]
+
+
+@pytest.fixture
+def backbone(small_clip):
+    return load_backbone(small_clip)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_embeddings_are_unit_rows_in_order_and_repeatable(name, backbone, pair):
+    method = METHODS[name](backbone, *pair)
+    vectors = method.embed(pair[0])
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(24))
+    assert torch.equal(vectors, method.embed(pair[0])) and not vectors.requires_grad
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_same_seed_same_weights_and_the_backbone_stays(name, backbone, pair):
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    runs = []
+    for _ in range(2):
+        method = METHODS[name](backbone, *pair)
+        fit(method, pair, FitConfig(seed=3))
+        runs.append(method.state_dict())
+    assert all(torch.equal(v, runs[1][k]) for k, v in runs[0].items())
+    assert all(torch.equal(v, backbone.state_dict()[k]) for k, v in before.items())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_poisoned_labels_change_no_bit(name, backbone, rng):
+    """What a method is given has no label: two pairs that differ only in labels train alike."""
+    (first, labels), (second, _) = pictures("line", rng), pictures("shaded", rng)
+    weights = []
+    for poison in (labels, labels.flip(0), torch.zeros_like(labels)):
+        domains = tuple(Domain(i.name, (), poison, ("a", "b", "c", "d")) for i in (first, second))
+        pair = Pair(domains, (first, second))
+        method = METHODS[name](backbone, *pair.images)
+        fit(method, pair.images)
+        weights.append(method.state_dict())
+    for other in weights[1:]:
+        assert all(torch.equal(v, other[k]) for k, v in weights[0].items())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_moves_every_trainable_weight(name, backbone, pair):
+    method = METHODS[name](backbone, *pair)
+    trained = {id(p) for stage in method.stages() for group in stage.parameters for p in group["params"]}
+    start = {n: p.detach().clone() for n, p in method.named_parameters()}
+    fit(method, pair)
+    for n, p in method.named_parameters():
+        if id(p) not in trained:
+            assert torch.equal(p, start[n]), f"{n} is frozen"
+    still = [n for n, p in method.named_parameters() if id(p) in trained and torch.equal(p, start[n])]
+    # A key's bias is cancelled by the softmax.
+    assert [n for n in still if not n.endswith("key.bias")] == []
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_resumed_run_ends_with_the_same_bits(name, backbone, pair, tmp_path, monkeypatch):
+    whole = METHODS[name](backbone, *pair)
+    rows = fit(whole, pair, FitConfig(run=tmp_path / "whole"))
+    for stop in (2, 3, 5):  # inside stage 1, between the stages, inside stage 2
+        run = tmp_path / f"stopped{stop}"
+        cfg = FitConfig(run=run, resume=True, save_every=0.0)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("tpsnet.engine.Progress.step", lambda self, note, left=[stop]: interrupt(left))
+            fit(METHODS[name](backbone, *pair), pair, cfg)
+        resumed = METHODS[name](backbone, *pair)
+        again = fit(resumed, pair, cfg)
+        assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in whole.state_dict().items())
+        assert torch.equal(whole.embed(pair[0]), resumed.embed(pair[0]))
+        drop = {"seconds"}
+        assert [{k: v for k, v in r.items() if k not in drop} for r in again] == [
+            {k: v for k, v in r.items() if k not in drop} for r in rows
+        ]
+
+
+def interrupt(left: list[int]) -> None:
+    left[0] -= 1
+    if not left[0]:
+        raise KeyboardInterrupt
+
+
+def test_tpsnet_starts_as_the_centred_floor(backbone, pair):
+    for changes in ({}, {"text_prior": False}, {"phase_prior": False}, {"synergy": "literal"}):
+        method = TPSNet(backbone, *pair, dataclasses.replace(CONFIG, **changes))
+        floor = Frozen(backbone, centre=True)
+        torch.testing.assert_close(method.embed(pair[1]), floor.embed(pair[1]), atol=2e-3, rtol=0)
+
+
+def test_switches_leave_parts_out(backbone, pair):
+    names = {
+        key: {
+            n.split(".")[0]
+            for n, _ in TPSNet(
+                backbone, *pair, dataclasses.replace(CONFIG, **{key: False})
+            ).named_parameters()
+        }
+        for key in ("text_prior", "phase_prior")
+    }
+    assert not names["text_prior"] & {"prompts", "synergy"} and "phase" in names["text_prior"]
+    assert "phase" not in names["phase_prior"] and {"prompts", "synergy"} <= names["phase_prior"]
+
+
+def test_joint_clusters_share_prototypes_and_single_ones_do_not(backbone, pair):
+    for joint in (True, False):
+        method = TPSNet(backbone, *pair, dataclasses.replace(CONFIG, joint_clusters=joint))
+        fit(method, pair)
+        assert torch.equal(*method.prototypes) == joint
+        torch.testing.assert_close(method.prototypes.norm(dim=2), torch.ones(2, CLASSES))
+
+
+def test_the_phase_view_is_the_view_that_clip_sees(backbone, pair, monkeypatch):
+    """RGB and phase come from the same augmented picture."""
+    seen = []
+    monkeypatch.setattr("tpsnet.methods.tpsnet.phase_image", lambda x: seen.append(x) or x[:, :1])
+    method = TPSNet(backbone, *pair, CONFIG)
+    images = torch.rand(2, 3, 32, 32)
+    tokens = method.backbone.encode_tokens
+    monkeypatch.setattr(method.backbone, "encode_tokens", lambda x: seen.append(x) or tokens(x))
+    method.forward(images, 0, None)
+    assert len(seen) == 2 and seen[0] is seen[1]
+
+
+def test_bad_input_is_one_line(backbone, pair):
+    with pytest.raises(InputError, match=r"'shaded' has 20 pictures for 21 clusters"):
+        TPSNet(backbone, *pair, dataclasses.replace(CONFIG, clusters=21))
+    with pytest.raises(InputError, match=r"'photo' is not one of the trained pair"):
+        TPSNet(backbone, *pair, CONFIG).embed(dataclasses.replace(pair[0], name="photo"))
+
+
+def test_exploding_rates_are_named(backbone, pair):
+    wild = dataclasses.replace(CONFIG, module_lr=1e30, encoder_lr=1e30)
+    with pytest.raises(InputError, match=r"lower the learning rates|NaN"):
+        fit(TPSNet(backbone, *pair, wild), pair, FitConfig(augment=AugmentConfig()))

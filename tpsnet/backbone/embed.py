@@ -1,0 +1,52 @@
+"""Embeddings of a whole domain, batch by batch, without gradient."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tpsnet.types import Images, InputError
+
+
+def autocast(device: torch.device | str) -> torch.autocast:
+    """bfloat16 where the device computes it natively, else nothing: for encoders only.
+
+    Losses, Fourier transforms and k-means stay in float32.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+
+
+@torch.no_grad()
+def embed_all(
+    encode: Callable[[Tensor], Tensor], images: Images, *, batch_size: int = 256, device: str = "cpu"
+) -> Float[Tensor, "n dim"]:
+    """Encode every picture of a domain, in order.
+
+    Args:
+        encode: from RGB in [0, 1], (batch, 3, size, size) to unit rows (batch, dim).
+        images: the pictures.
+        batch_size: pictures at a time.
+        device: where ``encode`` lives.
+
+    Returns:
+        Unit rows in float32 on the CPU.
+
+    Raises:
+        InputError: a vector is not finite.
+    """
+    rows = []
+    with autocast(device):
+        for part in images.pixels.split(batch_size):
+            rows.append(encode(part.to(device).float().div_(255)).float().cpu())
+    vectors = torch.cat(rows)
+    if not vectors.isfinite().all():
+        raise InputError(
+            f"domain {images.name!r}: embeddings hold NaN or infinity; look at weights and precision"
+        )
+    return vectors / vectors.norm(dim=1, keepdim=True)

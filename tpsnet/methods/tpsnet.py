@@ -1,0 +1,277 @@
+r"""TPSNet: text-phase synergy with dual priors (CVPR 2026, arXiv:2603.12711).
+
+Stage 1 learns one CLIP prompt per cluster and domain, :math:`L = L_{i2t} + L_{t2i}`, CLIP frozen. Stage 2
+trains the image side with :math:`L = \alpha L_{pce} + \beta L_{i2tce}` on momentum prototypes and on the
+frozen prompts. Neither stage sees a label or a class name.
+
+The paper's full text was not at hand. What is INFERRED is marked at its field in ``TPSNetConfig``; what we do
+differently on purpose:
+
+- Everything starts from the CLIP vector **less the mean of its domain**, the part that only says how the
+  domain is drawn; an untrained network is then exactly the centred floor.
+- The clusters of the two domains share their numbers: one k-means runs over both centred domains, so cluster
+  c means the same in either and both share a prototype. The paper clusters each domain alone
+  (``joint_clusters=False``), which leaves the alignment to the text space.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tpsnet.backbone import Backbone, DomainPrompts, PhaseEncoder, autocast, embed_all, phase_image
+from tpsnet.losses import image_to_text, prototype_contrast, repair_labels, text_to_image
+from tpsnet.methods.dual_prior import Fusion, Synergy, SynergyMode
+from tpsnet.targets import class_means, kmeans, momentum_update
+from tpsnet.types import Batch, Images, InputError, Stage
+
+
+@dataclass(frozen=True)
+class TPSNetConfig:
+    """Settings of TPSNet. All values are ours (INFERRED), none is the paper's.
+
+    Attributes:
+        clusters: C, the number of prompts and prototypes; preset, as in the paper.
+        text_prior: learn prompts and let them ask the image (ablation switch).
+        phase_prior: add the phase token (ablation switch).
+        synergy: how the prompts ask, see ``dual_prior``.
+        joint_clusters: one k-means over both centred domains, else one for each.
+        context: learned vectors in a prompt, M.
+        prompt_epochs: length of stage 1.
+        prompt_warmup: epochs of stage 1 on cluster labels, before re-pairing by similarity.
+        prompt_lr: learning rate of the contexts.
+        prompt_temperature: of the prompt losses and of L_i2tce.
+        epochs: length of stage 2.
+        encoder_lr: learning rate of CLIP's image tower.
+        module_lr: learning rate of everything new.
+        prototype_temperature: of L_pce.
+        prototype_momentum: m, kept share of a prototype at each epoch.
+        smoothing: label smoothing of L_i2tce.
+        prototype_weight: alpha.
+        text_weight: beta.
+        heads: attention heads.
+        batch_size: pictures of each domain in a step of stage 2.
+        seed: of clusters, prompts and new layers.
+    """
+
+    clusters: int
+    text_prior: bool = True
+    phase_prior: bool = True
+    synergy: SynergyMode = "tokens"
+    joint_clusters: bool = True
+    context: int = 4
+    prompt_epochs: int = 30
+    prompt_warmup: int = 10
+    prompt_lr: float = 1e-2
+    prompt_temperature: float = 0.05
+    epochs: int = 8
+    encoder_lr: float = 1e-4
+    module_lr: float = 1e-3
+    prototype_temperature: float = 0.2
+    prototype_momentum: float = 0.5
+    smoothing: float = 0.1
+    prototype_weight: float = 1.0
+    text_weight: float = 1.0
+    heads: int = 4
+    batch_size: int = 64
+    seed: int = 0
+
+
+class TPSNet(nn.Module):
+    """The network, its pseudo-labels and its two stages.
+
+    Args:
+        backbone: the CLIP; a copy of it is fine-tuned, the one given stays as it is.
+        first: pictures of one domain, without labels.
+        second: pictures of the other.
+        cfg: settings.
+
+    Raises:
+        InputError: a domain has fewer pictures than clusters are asked for.
+    """
+
+    def __init__(self, backbone: Backbone, first: Images, second: Images, cfg: TPSNetConfig) -> None:
+        super().__init__()
+        self.cfg, self.pair = cfg, (first, second)
+        self.backbone = copy.deepcopy(backbone).eval()
+        self.device = backbone.mean.device
+        dim = backbone.dim
+        with torch.random.fork_rng():
+            torch.manual_seed(cfg.seed)
+            self.fusion = Fusion(dim, backbone.token_dim, cfg.heads)
+            self.phase = PhaseEncoder(dim) if cfg.phase_prior else None
+            self.synergy = (
+                Synergy(dim, cfg.heads, cfg.synergy, cfg.prompt_temperature) if cfg.text_prior else None
+            )
+        self.prompts = (
+            nn.ModuleList(
+                DomainPrompts(self.backbone, cfg.clusters, cfg.context, seed=cfg.seed + d) for d in range(2)
+            )
+            if cfg.text_prior
+            else None
+        )
+        raw = [
+            embed_all(self.backbone.encode_image, x, device=self.device.type).to(self.device)
+            for x in self.pair
+        ]
+        self.register_buffer("offsets", torch.stack([x.mean(dim=0) for x in raw]))
+        features = [F.normalize(x - m, dim=1) for x, m in zip(raw, self.offsets, strict=True)]
+        for d, (rows, labels) in enumerate(zip(features, self._clusters(features), strict=True)):
+            self.register_buffer(f"features{d}", rows, persistent=False)
+            self.register_buffer(f"labels{d}", labels)
+        self.register_buffer("prototypes", torch.zeros(2, cfg.clusters, dim))
+        self._move_prototypes(features, momentum=0.0)
+        self.to(self.device)
+
+    def _clusters(self, features: list[Tensor]) -> list[Tensor]:
+        """Pseudo-labels of both domains from k-means on centred CLIP features."""
+        few = min(self.pair, key=len)
+        if len(few) < self.cfg.clusters:
+            raise InputError(
+                f"domain {few.name!r} has {len(few)} pictures for {self.cfg.clusters} clusters; "
+                "ask for fewer clusters"
+            )
+        groups = [torch.cat(features)] if self.cfg.joint_clusters else features
+        found = [kmeans(rows, self.cfg.clusters, seed=self.cfg.seed).assignment for rows in groups]
+        return list(torch.cat(found).split([len(x) for x in features]))
+
+    def stages(self) -> list[Stage]:
+        """Prompt generation (with the text prior) and the dual-prior network."""
+        cfg = self.cfg
+        prompts = Stage(
+            name="prompts",
+            epochs=cfg.prompt_epochs,
+            parameters=[
+                {"params": list(self.prompts.parameters()) if self.prompts else [], "lr": cfg.prompt_lr}
+            ],
+            losses=self._prompt_losses,
+            weights={"i2t": 1.0, "t2i": 1.0},
+            views=0,
+            batch_size=512,
+            refresh=self._begin_prompt_epoch,
+        )
+        new = [m for m in (self.fusion, self.phase, self.synergy) if m is not None]
+        network = Stage(
+            name="network",
+            epochs=cfg.epochs,
+            parameters=[
+                {"params": list(self.backbone.clip.visual.parameters()), "lr": cfg.encoder_lr},
+                {"params": [p for m in new for p in m.parameters()], "lr": cfg.module_lr},
+            ],
+            losses=self._network_losses,
+            weights={"pce": cfg.prototype_weight, "i2tce": cfg.text_weight},
+            views=1,
+            batch_size=cfg.batch_size,
+            refresh=self._begin_network_epoch,
+        )
+        return [prompts, network] if cfg.text_prior else [network]
+
+    # Stage 1
+
+    def _begin_prompt_epoch(self, epoch: int) -> dict[str, float]:
+        self._repair = epoch >= self.cfg.prompt_warmup
+        moved = [(repair_labels(x, t) != y).double().mean() for x, t, y in self._triples()]
+        return {"repaired": float(sum(moved)) / 2}
+
+    def _prompt_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
+        terms = {"i2t": torch.zeros((), device=self.device), "t2i": torch.zeros((), device=self.device)}
+        for batch in (first, second):
+            images = self._features(batch.domain)[batch.index]
+            labels = self._labels(batch.domain)[batch.index]
+            texts = self.prompts[batch.domain]()
+            paired = repair_labels(images, texts) if self._repair else labels
+            terms["i2t"] += image_to_text(images, texts, paired, temperature=self.cfg.prompt_temperature)
+            terms["t2i"] += text_to_image(texts, images, labels, temperature=self.cfg.prompt_temperature)
+        return terms
+
+    # Stage 2
+
+    def _begin_network_epoch(self, epoch: int) -> dict[str, float]:
+        """Renew texts, pseudo-labels and momentum prototypes from un-augmented pictures."""
+        vectors = [self.embed(x).to(self.device) for x in self.pair]
+        changed = 0.0
+        for d, (rows, (features, texts, labels)) in enumerate(zip(vectors, self._triples(), strict=True)):
+            if epoch:
+                renewed = repair_labels(rows, self.prototypes[d])
+            else:
+                renewed = labels if texts is None else repair_labels(features, texts)
+            changed += float((renewed != labels).double().mean()) / 2
+            self._labels(d).copy_(renewed)
+        self._move_prototypes(vectors, self.cfg.prototype_momentum)
+        self._texts = self.texts()
+        return {"relabelled": changed}
+
+    def _move_prototypes(self, vectors: list[Tensor], momentum: float) -> None:
+        """Means of the pseudo-classes, over both domains where they share their clusters."""
+        for members in [[0, 1]] if self.cfg.joint_clusters else [[0], [1]]:
+            labels = torch.cat([self._labels(d) for d in members])
+            means, counts = class_means(torch.cat([vectors[d] for d in members]), labels, self.cfg.clusters)
+            self.prototypes[members] = momentum_update(self.prototypes[members[0]], means, counts, momentum)
+
+    def _network_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
+        cfg = self.cfg
+        terms = {"pce": torch.zeros((), device=self.device), "i2tce": torch.zeros((), device=self.device)}
+        for batch in (first, second):
+            z = self.forward(batch.view1, batch.domain, self._texts)
+            labels = self._labels(batch.domain)[batch.index]
+            votes = F.one_hot(labels, cfg.clusters).to(z.dtype)
+            terms["pce"] += prototype_contrast(
+                z, self.prototypes[batch.domain], votes, temperature=cfg.prototype_temperature
+            )
+            if self._texts is not None:
+                terms["i2tce"] += image_to_text(
+                    z,
+                    self._texts[batch.domain],
+                    labels,
+                    temperature=cfg.prompt_temperature,
+                    smoothing=cfg.smoothing,
+                )
+        return terms
+
+    # Embeddings
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 size size"],
+        domain: int,
+        texts: Float[Tensor, "2 classes dim"] | None,
+    ) -> Float[Tensor, "batch dim"]:
+        """I' of RGB images in [0, 1]: unit rows. ``texts`` are the prompts' embeddings, by domain."""
+        with autocast(self.device):
+            vector, tokens = self.backbone.encode_tokens(images)
+            phase = None if self.phase is None else self.phase(phase_image(images))
+        vector = F.normalize(vector.float() - self.offsets[domain], dim=1)
+        fused, sequence = self.fusion(vector, tokens, phase)
+        return fused if texts is None else self.synergy(fused, sequence, texts[domain])
+
+    def embed(self, images: Images) -> Float[Tensor, "n dim"]:
+        """Unit rows, on the CPU, of pictures of one of the two domains (found by its name).
+
+        Raises:
+            InputError: the domain is neither of the two trained on.
+        """
+        names = [x.name for x in self.pair]
+        if images.name not in names:
+            raise InputError(f"domain {images.name!r} is not one of the trained pair {names}")
+        domain, texts = names.index(images.name), self.texts()
+        self.eval()
+        return embed_all(lambda x: self.forward(x, domain, texts), images, device=self.device.type)
+
+    @torch.no_grad()
+    def texts(self) -> Float[Tensor, "2 classes dim"] | None:
+        """Embeddings of the prompts as they are now, by domain; ``None`` without the text prior."""
+        return None if self.prompts is None else torch.stack([p() for p in self.prompts])
+
+    def _features(self, domain: int) -> Float[Tensor, "n dim"]:
+        return self.features0 if domain == 0 else self.features1
+
+    def _labels(self, domain: int) -> Int[Tensor, " n"]:
+        return self.labels0 if domain == 0 else self.labels1
+
+    def _triples(self) -> list[tuple[Tensor, Tensor | None, Tensor]]:
+        """Centred CLIP features, prompt embeddings and pseudo-labels of each domain."""
+        texts = self.texts()
+        return [(self._features(d), None if texts is None else texts[d], self._labels(d)) for d in range(2)]
