@@ -1,7 +1,7 @@
-"""Fixtures shared by every room: seeded randomness and unit rows in float64."""
+"""Fixtures shared by every room: seeded randomness, unit rows in float64, the executed notebooks."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,14 @@ import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 from torch import Tensor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of its own for each session of tests, also for the kernels they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TPSNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -65,3 +73,18 @@ def any_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def small_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of a random ViT CLIP."""
     return write_clip(tmp_path_factory.mktemp("clip") / "vit", "vit")
+
+
+@pytest.fixture(scope="session")
+def executed_notebooks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every notebook of the repository executed once, in order, with its defaults; by its name.
+
+    Copies run in ``<folder>/notebooks``, so that what they write to ``../runs`` stays in the folder.
+    """
+    folder = tmp_path_factory.mktemp("executed")
+    shutil.copytree(Path(__file__).parents[1] / "notebooks", folder / "notebooks")
+    sources = sorted((folder / "notebooks").glob("*.ipynb"))
+    outputs = {source.stem: folder / "executed" / source.name for source in sources}
+    for number, source in enumerate(sources, 1):
+        run_notebook(source, outputs[source.stem], label=f"[{number}/{len(sources)}]")
+    return outputs

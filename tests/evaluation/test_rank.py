@@ -1,0 +1,139 @@
+"""The ranking against a sort of lists, with ties, copies, uneven chunks, faiss and bad input."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation.reference_metrics import slow_order
+
+import tpsnet
+from tpsnet.evaluation import iter_rankings, rank
+from tpsnet.types import Embeddings, InputError
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 20, 1000])
+def test_same_as_the_slow_order_with_ties(embeddings, lattice, rng, chunk):
+    q = embeddings("q", lattice(20), torch.randint(0, 6, (20,), generator=rng))
+    g = embeddings("g", lattice(33), torch.randint(0, 6, (33,), generator=rng))
+    ours = rank(q, g, chunk=chunk)
+    slow = [slow_order(vector, g.vectors.tolist()) for vector in q.vectors.tolist()]
+    assert ours.indices.tolist() == slow
+    assert ours.relevant.tolist() == [
+        [int(g.labels[i]) == y for i in row] for row, y in zip(slow, q.labels.tolist(), strict=True)
+    ]
+    assert ours.n_relevant.tolist() == [g.labels.tolist().count(y) for y in q.labels.tolist()]
+    torch.testing.assert_close(ours.scores, (q.vectors @ g.vectors.T).gather(1, ours.indices))
+
+
+def test_by_hand(embeddings, circle):
+    """Seen from 0°, the nearest stands at 10°, the farthest opposite; cosines are those of a table."""
+    q = embeddings("q", circle(0), [2])
+    g = embeddings("g", circle(60, 10, 180, 90), [2, 1, 2, 2])
+    ours = rank(q, g)
+    assert ours.indices.tolist() == [[1, 0, 3, 2]]
+    assert ours.scores[0].tolist() == pytest.approx([0.984808, 0.5, 0.0, -1.0], abs=1e-6)
+    assert ours.relevant.tolist() == [[False, True, True, True]]
+    assert ours.n_relevant.tolist() == [3]
+
+
+def test_k_shortens_the_list_and_nothing_else(embeddings, lattice):
+    q, g = embeddings("q", lattice(9), [0] * 9), embeddings("g", lattice(15), [0, 1, 2] * 5)
+    full, short = rank(q, g), rank(q, g, k=4)
+    assert short.indices.shape == (9, 4)
+    assert short.indices.equal(full.indices[:, :4])
+    assert short.scores.equal(full.scores[:, :4])
+    assert short.relevant.equal(full.relevant[:, :4])
+    assert short.n_relevant.equal(full.n_relevant)
+
+
+@pytest.mark.parametrize("copies", [5, 7, 33])
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_copies_stand_in_the_gallery_s_order(embeddings, unit, copies, chunk):
+    """A float32 product gives copies of one row scores a bit apart, and others in another chunk."""
+    q = embeddings("q", unit(7, 512).float(), [0] * 7)
+    near, far = q.vectors[0], -q.vectors[0]
+    g = embeddings("g", torch.stack([near, far]).repeat(copies, 1), [0] * 2 * copies)
+    first = rank(q, g, chunk=chunk).indices[0].tolist()
+    assert first == [*range(0, 2 * copies, 2), *range(1, 2 * copies, 2)]
+    same = embeddings("g", near.expand(copies, 512), [0] * copies)
+    assert rank(q, same, chunk=chunk).indices.tolist() == [list(range(copies))] * 7
+
+
+def test_the_chunk_changes_no_bit(embeddings, unit):
+    q, g = embeddings("q", unit(50, 64).float(), [0] * 50), embeddings("g", unit(301, 64).float(), [0] * 301)
+    one, many = rank(q, g, chunk=1), rank(q, g, chunk=50)
+    assert one.indices.equal(many.indices)
+    assert one.scores.equal(many.scores)
+
+
+def test_minus_zero_is_zero(embeddings):
+    """A cosine of −10⁻⁵⁰ rounds to −0, which must not stand behind 0."""
+    q = embeddings("q", torch.tensor([[1.0, 0.0]], dtype=torch.float64), [0])
+    g = embeddings("g", torch.tensor([[-1e-50, 1.0], [1e-50, 1.0]], dtype=torch.float64), [0, 0])
+    assert rank(q, g).indices.tolist() == [[0, 1]]
+
+
+def test_chunks_are_handed_out_one_by_one(embeddings, lattice):
+    q, g = embeddings("q", lattice(20), [0] * 20), embeddings("g", lattice(5), [0] * 5)
+    sizes = [len(part.indices) for part in iter_rankings(q, g, chunk=8)]
+    assert sizes == [8, 8, 4]
+
+
+@pytest.mark.parametrize("k", [3, None])
+def test_faiss_ranks_the_same_up_to_ties(embeddings, unit, lattice, k):
+    """Place by place the same score; and whatever stands there has that score."""
+    pytest.importorskip("faiss")
+    for queries, items in [(unit(20, 32).float(), unit(40, 32).float()), (lattice(20), lattice(40))]:
+        q, g = embeddings("q", queries, [0] * 20), embeddings("g", items, [0] * 20 + [1] * 20)
+        ours, theirs = rank(q, g, k), rank(q, g, k, engine="faiss", chunk=7)
+        close = {"atol": 1e-6, "rtol": 0}
+        torch.testing.assert_close(theirs.scores, ours.scores, **close)
+        torch.testing.assert_close((queries @ items.T).gather(1, theirs.indices), ours.scores, **close)
+        assert all(len(set(row)) == len(row) for row in theirs.indices.tolist())
+        assert theirs.relevant.equal(g.labels[theirs.indices] == 0)
+        assert theirs.n_relevant.equal(ours.n_relevant)
+
+
+def test_faiss_ranks_the_same_where_nothing_ties(embeddings, unit):
+    pytest.importorskip("faiss")
+    q, g = embeddings("q", unit(20, 32).float(), [0] * 20), embeddings("g", unit(40, 32).float(), [0] * 40)
+    assert rank(q, g, engine="faiss").indices.equal(rank(q, g).indices)
+
+
+def test_faiss_missing_names_the_extra(embeddings, lattice, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)  # makes the import fail
+    pair = embeddings("q", lattice(2), [0, 0]), embeddings("g", lattice(2), [0, 0])
+    with pytest.raises(InputError, match=r"tpsnet\[cpu\]"):
+        rank(*pair, engine="faiss")
+
+
+def test_faiss_is_imported_in_one_place():
+    """Neither on import of the package nor in any other file."""
+    places = []
+    for path in Path(tpsnet.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] == "faiss" for name in names):
+                places.append((path.name, node in tree.body))
+    assert places == [("rank.py", False)]
+
+
+def test_bad_input_is_one_line(embeddings, lattice, unit):
+    q, g = embeddings("q", lattice(4), [0, 0, 1, 1]), embeddings("g", lattice(3), [0, 1, 2])
+    other = Embeddings("g", g.vectors, g.labels, tuple(reversed(q.class_names)), g.paths)
+    bad = {
+        r"k = 4 with a gallery of 3 .*'g'.*1 to 3": lambda: rank(q, g, k=4),
+        "k = 0": lambda: rank(q, g, k=0),
+        "different class tables": lambda: rank(q, other),
+        "4 and 5 numbers": lambda: rank(q, embeddings("g", unit(3, 5).float(), [0, 1, 2])),
+        "'q' and gallery 'g' have no class in common": lambda: rank(q, embeddings("g", lattice(2), [4, 5])),
+        "'nearest' is unknown; choose from torch, faiss": lambda: rank(q, g, engine="nearest"),
+    }
+    for message, call in bad.items():
+        with pytest.raises(InputError, match=message) as caught:
+            call()
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,18 @@
+"""Pictures in: folders → ``Domain``, decoded pixels → ``Images``, label-free paired batches."""
+
+from tpsnet.data.augment import Augment, AugmentConfig
+from tpsnet.data.batches import PairedBatches
+from tpsnet.data.cache import cache_home, load_images
+from tpsnet.data.embedded import embedded_root
+from tpsnet.data.folder import image_folder, shared_classes
+
+__all__ = [
+    "Augment",
+    "AugmentConfig",
+    "PairedBatches",
+    "cache_home",
+    "embedded_root",
+    "image_folder",
+    "load_images",
+    "shared_classes",
+]

@@ -1,0 +1,161 @@
+"""Random views of a batch of pictures, made on the pictures' device."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from tpsnet.types import InputError
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601; sums to one
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far a view may go from its picture; the defaults are gentle, for drawings.
+
+    Attributes:
+        crop_scale: least and greatest area of the crop, as a share of the picture.
+        crop_ratio: least and greatest width of the crop over its height.
+        flip: probability of a mirror image.
+        jitter: probability of a change of colour, which then draws all of the next four.
+        brightness: factor from 1 − value to 1 + value.
+        contrast: the same, around the view's mean grey.
+        saturation: the same, around each pixel's grey.
+        hue: turns of the colour wheel, to either side.
+        grey: probability of losing all colour.
+        blur: probability of a Gaussian blur.
+        blur_sigma: its least and greatest standard deviation, as a share of the picture's width.
+    """
+
+    crop_scale: tuple[float, float] = (0.5, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    grey: float = 0.2
+    blur: float = 0.3
+    blur_sigma: tuple[float, float] = (0.002, 0.012)
+
+    def __post_init__(self) -> None:
+        for name in ("crop_scale", "crop_ratio", "blur_sigma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise InputError(f"augmentation {name} is ({low}, {high}); give 0 < least ≤ greatest")
+        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"augmentation {name} is {getattr(self, name)}; give 0 to 1")
+
+
+class Augment:
+    """Crop and flip, then colour, then blur; every picture of the batch gets its own numbers.
+
+    The geometry comes first and in one resampling, so that whatever is computed from a view (its
+    phase image) is aligned with it. Where a crop reaches outside, the border's colour goes on, which
+    on drawings is paper.
+
+    Source: the view of MoCo v2 (Chen et al., 2020, arXiv:2003.04297), with gentler crops.
+    Ours differs: colour is one affine map a picture. Brightness, contrast, saturation, hue and grey are
+    multiplied into one 3×3 matrix and an offset, in this order, and values are cut to [0, 1] once,
+    at the end (torchvision shuffles the order and cuts after each); hue turns in the YIQ plane, which
+    keeps luma (torchvision turns in HSV). The blur scales with the picture's width.
+
+    Random numbers come from the CPU generator, as many for each picture whatever the settings: a
+    view is the same on every device, and its geometry does not depend on the colour settings.
+    """
+
+    def __init__(self, cfg: AugmentConfig | None = None) -> None:
+        self.cfg = cfg or AugmentConfig()
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Float[Tensor, "batch 3 height width"], generator: Generator
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """One random view of each picture; values in [0, 1] in, values in [0, 1] out.
+
+        Args:
+            images: RGB in [0, 1].
+            generator: a CPU generator; moves on by 13 numbers a picture.
+        """
+        u = torch.rand(13, len(images), generator=generator).to(images.device)
+        views = F.grid_sample(images, self._grid(u[:5], images), padding_mode="border", align_corners=False)
+        views = self._colour(u[5:11], views)
+        return self._blur(u[11:], views)
+
+    def _grid(self, u: Tensor, images: Tensor) -> Tensor:
+        """Where each pixel of the view looks in the picture, ``[batch, height, width, 2]`` in [-1, 1]."""
+        area = _between(u[0], self.cfg.crop_scale)
+        log_low, log_high = map(math.log, self.cfg.crop_ratio)
+        ratio = _between(u[1], (log_low, log_high)).exp()
+        flip = torch.where(u[4] < self.cfg.flip, -1.0, 1.0)
+
+        def axis(length: int, extent: Tensor, place: Tensor, sign: Tensor | float) -> Tensor:
+            # A crop wider than the picture is shifted so that it still holds all of it.
+            centre = (1 - extent).abs() * (2 * place - 1)
+            step = (torch.arange(length, device=u.device) * 2 + 1) / length - 1
+            return centre[:, None] + (sign * extent)[:, None] * step
+
+        height, width = images.shape[2:]
+        x = axis(width, (area * ratio).sqrt(), u[2], flip)
+        y = axis(height, (area / ratio).sqrt(), u[3], 1.0)
+        shape = (len(images), height, width)
+        return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=3).to(images.dtype)
+
+    def _colour(self, u: Tensor, views: Tensor) -> Tensor:
+        """Jitter and grey as one matrix a picture: x ↦ M x + offset, cut to [0, 1]."""
+        cfg, one = self.cfg, torch.ones_like(u[0])
+        jitter = u[0] < cfg.jitter
+        spans = (cfg.brightness, cfg.contrast, cfg.saturation)
+        factors = [torch.where(jitter, 1 + s * (2 * v - 1), one) for s, v in zip(spans, u[1:4], strict=True)]
+        brightness, contrast, saturation = (f[:, None, None] for f in factors)
+        turns = torch.where(jitter, cfg.hue * (2 * u[4] - 1), 0 * one)[:, None, None]
+        colourful = torch.where(u[5] < cfg.grey, 0 * one, one)[:, None, None]
+
+        luma = torch.tensor(LUMA, device=u.device)
+        to_grey = luma.expand(3, 3)
+        vivid = torch.lerp(to_grey, torch.eye(3, device=u.device), saturation)
+        matrix = torch.lerp(to_grey, _hue(turns) @ vivid, colourful) * contrast * brightness
+        # All four keep greys grey, so the contrast's offset passes unchanged through the rest.
+        mean_grey = (views.mean(dim=(2, 3)).float() @ luma)[:, None, None]
+        offset = (1 - contrast) * brightness * mean_grey
+        flat = views.flatten(2)
+        return torch.baddbmm(offset.to(flat), matrix.to(flat), flat).clamp_(0, 1).view_as(views)
+
+    def _blur(self, u: Tensor, views: Tensor) -> Tensor:
+        """A separable Gaussian on the chosen pictures, cut at three standard deviations."""
+        chosen = (u[0] < self.cfg.blur).nonzero()[:, 0]
+        if not len(chosen):
+            return views
+        width = views.shape[3]
+        sigma = _between(u[1][chosen], self.cfg.blur_sigma) * width
+        radius = math.ceil(3 * self.cfg.blur_sigma[1] * width)
+        taps = torch.arange(-radius, radius + 1, device=u.device)
+        kernel = (-0.5 * (taps / sigma[:, None]).square()).softmax(dim=1).to(views)
+        picked = views[chosen]
+        for dim, pad in ((3, (radius, radius, 0, 0)), (2, (0, 0, radius, radius))):
+            padded, n = F.pad(picked, pad, mode="replicate"), picked.shape[dim]
+            parts = (kernel[:, t, None, None, None] * padded.narrow(dim, t, n) for t in range(len(taps)))
+            picked = sum(parts)
+        views[chosen] = picked.clamp_(0, 1)
+        return views
+
+
+def _between(u: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Uniform numbers of [0, 1) stretched to the bounds."""
+    return bounds[0] + (bounds[1] - bounds[0]) * u
+
+
+def _hue(turns: Float[Tensor, "batch 1 1"]) -> Float[Tensor, "batch 3 3"]:
+    """RGB matrices that turn the I-Q plane of YIQ (FCC NTSC), red towards green, and keep luma."""
+    to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], device=turns.device)
+    angle = 2 * math.pi * turns
+    keep = torch.diag(torch.tensor([1.0, 0, 0], device=turns.device))
+    plane = torch.diag(torch.tensor([0, 1.0, 1.0], device=turns.device))
+    turn = torch.tensor([[0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]], device=turns.device)
+    return to_yiq.inverse() @ (keep + angle.cos() * plane + angle.sin() * turn) @ to_yiq

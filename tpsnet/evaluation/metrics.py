@@ -1,0 +1,127 @@
+r"""Precision at k in two conventions, and mean average precision over the whole gallery.
+
+With :math:`n_q` items of the query's class in the gallery and :math:`h_q(k)` of them among the first k:
+
+.. math::
+    P@k = 100 \, \frac{\sum_q h_q(\min(k, n_q))}{\sum_q \min(k, n_q)}, \qquad
+    P_{plain}@k = \frac{100}{|Q|} \sum_{q \in Q} \frac{h_q(k)}{k}, \qquad
+    mAP = \frac{100}{|Q|} \sum_{q \in Q} \frac{1}{n_q} \sum_{r :\, rel_q(r)} \frac{h_q(r)}{r}
+
+where Q are the queries with :math:`n_q > 0`. The first is the field's convention, that of the official code
+of UCDIR (ECCV 2022), ProtoOT (AAAI 2024) and DG-UCDIR (ICCV 2023): a ratio of sums that never asks for more
+hits than there are. The two agree where every class has at least k pictures in the gallery, and part where
+one has fewer. mAP is what UEM (NeurIPS 2024) calls mAP@All; its definition is not printed, so this reading is
+INFERRED. Ours differs from the peers' code: ties are broken deterministically, lone queries are counted and
+named, and class ids come from one table.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from tpsnet.evaluation.protocol import ProtocolCard
+from tpsnet.evaluation.rank import check_depth, iter_rankings
+from tpsnet.types import Embeddings, InputError
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The numbers of one direction, in percent, with their protocol.
+
+    Attributes:
+        precision: P@k for each k, the field's convention.
+        plain_precision: P@k for each k, hits over k.
+        mean_ap: mAP@All.
+        card: how they were made.
+    """
+
+    precision: dict[int, float]
+    plain_precision: dict[int, float]
+    mean_ap: float
+    card: ProtocolCard
+
+
+def evaluate(
+    query: Embeddings,
+    gallery: Embeddings,
+    ks: tuple[int, ...] = (1, 5, 15),
+    engine: str = "torch",
+    chunk: int = 256,
+    *,
+    split: str = "all",
+    epoch: str = "last",
+    seeds: tuple[int, ...] = (),
+) -> Scores:
+    """Rank the gallery for every query and measure it, in memory O(chunk × gallery).
+
+    Args:
+        query: the pictures that ask.
+        gallery: the pictures that are searched, of another domain.
+        ks: depths of P@k.
+        engine: see ``rank``.
+        chunk: queries ranked at once; no number depends on it.
+        split: for the card: which pictures are used for what.
+        epoch: for the card: which epoch's weights made the vectors.
+        seeds: for the card: of the training runs.
+
+    Raises:
+        InputError: query and gallery are one domain, a k is larger than the gallery, or the pair cannot be
+            ranked (see ``iter_rankings``), e.g. for want of a common class.
+    """
+    if query.domain == gallery.domain:
+        raise InputError(
+            f"query and gallery are both {query.domain!r}, each query would find itself; choose two domains"
+        )
+    for k in ks:
+        check_depth(k, gallery)
+    n_relevant, average, capped, hits = [], [], dict.fromkeys(ks, 0), dict.fromkeys(ks, 0)
+    for part in iter_rankings(query, gallery, None, engine, chunk):
+        n_relevant.append(part.n_relevant)
+        average.append(average_precision(part.relevant))
+        for k in ks:
+            first = part.relevant[:, :k]
+            asked = torch.arange(k) < part.n_relevant[:, None]  # the first min(k, n_q) places
+            capped[k] += int((first & asked).sum())
+            hits[k] += int(first.sum())
+    n_q, average = torch.cat(n_relevant), torch.cat(average)
+    answerable = int((n_q > 0).sum())  # never zero: a pair without a common class is refused
+    card = ProtocolCard(
+        query_domain=query.domain,
+        gallery_domain=gallery.domain,
+        n_query=len(query),
+        n_gallery=len(gallery),
+        n_classes=len(query.labels[n_q > 0].unique()),
+        n_lone=len(query) - answerable,
+        ks=ks,
+        engine=engine,
+        ties="in the gallery's order" if engine == "torch" else f"as {engine} returns them",
+        split=split,
+        epoch=epoch,
+        seeds=seeds,
+    )
+    return Scores(
+        precision={k: 100 * capped[k] / int(n_q.clamp_max(k).sum()) for k in ks},
+        plain_precision={k: 100 * hits[k] / (k * answerable) for k in ks},
+        mean_ap=100 * average.sum().item() / answerable,
+        card=card,
+    )
+
+
+def average_precision(relevant: Bool[Tensor, "query gallery"]) -> Float64[Tensor, " query"]:
+    """Mean, over each row's relevant items, of the precision at their rank, in [0, 1].
+
+    Args:
+        relevant: the whole gallery's relevance, best first; a shortened ranking gives another number.
+
+    Returns:
+        One value a row; zero where nothing is relevant.
+    """
+    row, place = relevant.nonzero(as_tuple=True)  # row by row, best first
+    found = relevant.sum(dim=1)
+    before = found.cumsum(0) - found  # relevant items in the rows above
+    nth = torch.arange(1, len(row) + 1) - before[row]
+    precision = nth.double() / (place + 1)
+    total = torch.zeros(len(relevant), dtype=torch.float64).index_add_(0, row, precision)
+    return total / found.clamp_min(1)
