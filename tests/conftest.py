@@ -1,6 +1,7 @@
 """Fixtures shared by every room: seeded randomness, unit rows in float64, the executed notebooks."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tpsnet.notebooks import run_notebook
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,7 @@ class Backbone(nn.Module):
 
     def __init__(self, clip: nn.Module, tokenizer, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip = clip.to(memory_format=torch.channels_last)
         self.tokenizer = tokenizer
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -63,7 +63,7 @@ class Backbone(nn.Module):
 
     def encode_image(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch dim"]:
         """Unit embeddings of RGB images in [0, 1]."""
-        return F.normalize(self.clip.encode_image((images - self.mean) / self.std).float(), dim=1)
+        return F.normalize(self.clip.encode_image(self._prepare(images)).float(), dim=1)
 
     def encode_tokens(
         self, images: Float[Tensor, "batch 3 size size"]
@@ -74,6 +74,10 @@ class Backbone(nn.Module):
         )
         vectors = F.normalize(out["image_features"].float(), dim=1)
         return vectors, out["image_intermediates"][-1].flatten(2).transpose(1, 2).float()
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        # Channels last, as the weights are: convolutions on a processor run about three times faster.
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def encode_text(self, texts: list[str]) -> Float[Tensor, "text dim"]:
         """Unit embeddings of plain texts, without gradient."""

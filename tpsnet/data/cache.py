@@ -43,10 +43,11 @@ def cache_home() -> Path:
 def load_images(domain: Domain, size: int) -> tuple[Domain, Images]:
     """Decode a domain's pictures to ``size``² RGB, or map them from the cache.
 
-    A picture is turned as its EXIF says, laid over white paper, its central square cut out and
-    resized (bicubic, antialiased). One that cannot be read, or has a side under 8 px, is named in
-    a warning and left out of both results, which so stay aligned. The cache is keyed by the bytes of the
-    pictures, their order and ``size``: what was edited, added or moved is decoded anew, never mistaken.
+    A picture is turned as its EXIF says, laid over white paper, its shorter side brought to
+    ``size`` (bicubic, antialiased) and its central square cut out, as open_clip prepares pictures. One
+    that cannot be read, or has a side under 8 px, is named in a warning and left out of both results,
+    which so stay aligned. The cache is keyed by the bytes of the pictures, their order and ``size``:
+    what was edited, added or moved is decoded anew, never mistaken.
 
     Args:
         domain: the pictures to read.

@@ -1,0 +1,30 @@
+"""A cache of its own for every test, and trees of small random pictures."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TPSNET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Callable[[Mapping[str, int]], Path]:
+    """``tree({"line/dog": 3})`` writes three pictures there and returns the root."""
+
+    def write(classes: Mapping[str, int]) -> Path:
+        noise = np.random.default_rng(0)
+        for folder, n in classes.items():
+            (tmp_path / "root" / folder).mkdir(parents=True)
+            for i in range(n):
+                pixels = noise.integers(0, 256, (20, 24, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "root" / folder / f"{i:03}.png")
+        return tmp_path / "root"
+
+    return write

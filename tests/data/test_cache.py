@@ -1,0 +1,300 @@
+import logging
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from tpsnet.data import cache as cache_module
+from tpsnet.data import cache_home, image_folder, load_images
+from tpsnet.types import InputError
+
+
+@pytest.fixture
+def domain(tree):
+    return image_folder(tree({"art/ant": 3, "art/bee": 3}))["art"]
+
+
+def one(tree, picture, name="x.png", size=16, **options):
+    """The pixels of a domain that holds this one picture."""
+    root = tree({"art/ant": 0})
+    picture.save(root / "art/ant" / name, **options)
+    return load_images(image_folder(root)["art"], size)[1].pixels[0]
+
+
+def cache_files(cache):
+    return sorted(p.name for p in (cache / "pixels").iterdir())
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("decoded although cached")
+
+    monkeypatch.setattr(cache_module, "_decode", refuse)
+
+
+def test_cache_home(monkeypatch, cache):
+    assert cache_home() == cache
+    monkeypatch.setenv("TPSNET_CACHE", "~/elsewhere")
+    assert cache_home() == Path.home() / "elsewhere"
+    monkeypatch.delenv("TPSNET_CACHE")
+    assert cache_home() == Path.home() / ".cache/tpsnet"
+
+
+def test_pictures_of_the_wanted_size_are_left_alone(tree, domain):
+    pixels = load_images(domain.subset([4]), 20)[1].pixels
+    original = np.asarray(Image.open(domain.paths[4]))[:, 2:22]  # 20×24: the central square
+    assert torch.equal(pixels[0], torch.from_numpy(original.copy()).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("shape", [(60, 90), (90, 60), (64, 64), (33, 47)])
+def test_same_as_torchvision(tree, shape):
+    """To the bit: what CLIP models were trained on goes through these two steps."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    smooth = np.stack([127 + 120 * np.sin(x / 9), 127 + 120 * np.cos(y / 7), 2 * x + y], 2)
+    picture = Image.fromarray(smooth.clip(0, 255).astype(np.uint8))
+    theirs = v2.Compose([v2.Resize(16, v2.InterpolationMode.BICUBIC), v2.CenterCrop(16), v2.PILToTensor()])
+    assert torch.equal(one(tree, picture), theirs(picture))
+
+
+def test_shrinking_averages(tree):
+    """A one-pixel chequerboard becomes grey; without antialiasing it would stay black and white."""
+    board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
+    pixels = one(tree, Image.fromarray(board))
+    assert (pixels[:, 2:-2, 2:-2].int() - 127).abs().max() <= 6
+
+
+def test_paper_shows_through(tree):
+    assert (one(tree, Image.new("RGBA", (16, 16), (0, 0, 0, 0))) == 255).all()
+
+
+def test_half_transparent_red_on_paper(tree):
+    pixels = one(tree, Image.new("RGBA", (16, 16), (255, 0, 0, 128)))
+    assert pixels[:, 0, 0].tolist() == [255, 127, 127]
+
+
+def test_transparent_palette(tree):
+    picture = Image.new("P", (16, 16), 0)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    assert (one(tree, picture, transparency=0) == 255).all()
+
+
+def test_sixteen_bit_grey_keeps_its_tones(tree):
+    tones = np.repeat(np.array([[0], [16384], [32768], [65535]], np.uint16), 4, axis=0).repeat(16, axis=1)
+    pixels = one(tree, Image.fromarray(tones))
+    assert pixels[0, ::4, 0].tolist() == [0, 64, 128, 255]
+
+
+def test_pictures_are_turned_upright(tree):
+    """Orientation 6: what the camera stored as the left column is the top row."""
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    shown = one(tree, Image.fromarray(pixels), "x.jpg", exif=exif, quality=95)
+    assert (shown[:, :7] > 200).all() and (shown[:, 9:] < 50).all()
+
+
+def test_the_second_time_nothing_is_decoded(domain, cache, request):
+    first = load_images(domain, 16)
+    request.getfixturevalue("no_decoding")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        second = load_images(domain, 16)
+    assert torch.equal(first[1].pixels, second[1].pixels)
+    assert second[0] is domain and second[1].name == "art"
+    assert len(cache_files(cache)) == 1
+
+
+def test_writing_into_the_pixels_does_not_reach_the_cache(domain, cache):
+    pixels = load_images(domain, 16)[1].pixels
+    (file,) = (cache / "pixels").iterdir()
+    before = file.read_bytes()
+    pixels.zero_()
+    assert file.read_bytes() == before
+
+
+def test_a_copied_tree_shares_the_cache(domain, tmp_path, cache):
+    load_images(domain, 16)
+    copy = shutil.copytree(tmp_path / "root", tmp_path / "copy")
+    load_images(image_folder(copy)["art"], 16)
+    assert len(cache_files(cache)) == 1
+
+
+def test_an_edit_is_seen_even_if_time_and_length_stay(domain):
+    pixels = load_images(domain, 16)[1].pixels
+    short, long = sorted((1, 2), key=lambda i: domain.paths[i].stat().st_size)
+    stat = domain.paths[long].stat()
+    domain.paths[long].write_bytes(domain.paths[short].read_bytes().ljust(stat.st_size, b"\0"))
+    os.utime(domain.paths[long], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert domain.paths[long].stat().st_size == stat.st_size
+    changed = load_images(domain, 16)[1].pixels
+    assert torch.equal(changed[long], pixels[short]) and torch.equal(changed[0], pixels[0])
+
+
+def test_order_and_size_have_their_own_files(domain, cache):
+    pixels = load_images(domain, 16)[1].pixels
+    turned = load_images(domain.subset([5, 4, 3, 2, 1, 0]), 16)[1].pixels
+    assert torch.equal(turned, pixels.flip(0))
+    assert load_images(domain, 12)[1].pixels.shape == (6, 3, 12, 12)
+    assert len(cache_files(cache)) == 3
+
+
+def spoil(domain):
+    """Four bad pictures of class ant beside its three good ones of 20×24 px."""
+    good = domain.paths[0].read_bytes()
+    folder = domain.paths[0].parent
+    (folder / "broken.png").write_bytes(b"this is no picture")
+    (folder / "cut.png").write_bytes(good[: len(good) // 2])
+    (folder / "empty.jpg").touch()
+    Image.new("RGB", (40, 7)).save(folder / "tiny.png")
+    return image_folder(folder.parent.parent)["art"]
+
+
+def test_bad_pictures_are_named_counted_and_skipped(domain, caplog, request):
+    spoiled = spoil(domain)
+    assert len(spoiled) == 10
+    with caplog.at_level(logging.WARNING, "tpsnet"):
+        kept, images = load_images(spoiled, 16)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 5 and not any("\n" in line for line in lines)
+    for name, reason in [("broken", "not a picture"), ("cut", ""), ("empty", "empty"), ("tiny", "40×7 px")]:
+        assert sum(f"{name}." in line and reason in line for line in lines) == 1
+    assert "4 of 10" in lines[-1]
+    assert kept.paths == domain.paths and kept.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert torch.equal(images.pixels, load_images(domain, 16)[1].pixels)
+
+    caplog.clear()
+    request.getfixturevalue("no_decoding")
+    again, cached = load_images(spoiled, 16)
+    assert [record.getMessage() for record in caplog.records] == lines
+    assert again.paths == kept.paths and torch.equal(cached.pixels, images.pixels)
+
+
+def test_eight_pixels_are_enough(tree):
+    assert (one(tree, Image.new("RGB", (8, 8), "red"))[0] == 255).all()
+
+
+def test_an_unreadable_file_is_skipped_until_it_can_be_read(domain, tmp_path):
+    content = domain.paths[0].read_bytes()
+    domain.paths[0].unlink()
+    assert len(load_images(domain, 16)[1]) == 5
+    domain.paths[0].write_bytes(content)
+    assert len(load_images(domain, 16)[1]) == 6
+
+
+@pytest.mark.parametrize("gone", [[3, 4, 5], [0, 1, 2, 3, 4, 5]])
+def test_a_class_without_a_readable_picture_is_an_error(domain, gone):
+    for i in gone:
+        domain.paths[i].write_bytes(b"")
+    for _ in range(2):  # decoding, then from the cache
+        with pytest.raises(InputError, match="art/ant" if 0 in gone else "art/bee"):
+            load_images(domain, 16)
+
+
+def test_a_file_that_changes_meanwhile_is_not_kept(domain, cache, monkeypatch):
+    read, seen = cache_module._content, set()
+
+    def changing(path):
+        again = path in seen
+        seen.add(path)
+        return read(path) + (b"x" if again else b"")
+
+    monkeypatch.setattr(cache_module, "_content", changing)
+    with pytest.raises(InputError, match="changed"):
+        load_images(domain, 16)
+    assert cache_files(cache) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b[:-1],
+        lambda b: b[: len(b) // 2],
+        lambda b: b"",
+        lambda b: b"\xff" * 40,
+        lambda b: b[:100] + bytes([b[100] ^ 1]) + b[101:],
+        lambda b: b[3:],
+        lambda b: b[: 5 * 3 * 16 * 16] + b[6 * 3 * 16 * 16 :],
+        lambda b: b + (2).to_bytes(8, "little"),
+        lambda b: b[:-8].replace(b": {}", b': {"0": ""}') + (b[-8] + 7).to_bytes(8, "little"),
+        lambda b: b"[]" + (2).to_bytes(8, "little"),
+        lambda b: b"{}" + (2).to_bytes(8, "little"),
+    ],
+)
+def test_a_damaged_cache_file_is_built_again(domain, cache, damage):
+    pixels = load_images(domain, 16)[1].pixels.clone()
+    (file,) = (cache / "pixels").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert torch.equal(load_images(domain, 16)[1].pixels, pixels)
+    assert file.read_bytes() == whole
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(domain, cache):
+    """A limit on the size of files makes the write itself fail, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(InputError, match="TPSNET_CACHE") as error:
+            load_images(domain, 16)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(error.value)
+    assert cache_files(cache) == []
+    assert len(load_images(domain, 16)[1]) == 6
+
+
+def test_a_cache_that_is_a_file(domain, cache):
+    cache.touch()
+    with pytest.raises(InputError, match="cannot write the cache"):
+        load_images(domain, 16)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tpsnet.data import image_folder, load_images
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+load_images(image_folder(sys.argv[1])["art"], 16)
+"""
+
+
+def test_a_killed_build_does_not_count_and_is_swept_later(domain, cache, tmp_path):
+    """Killed at the last moment: all is written, only the name is missing."""
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "root"], timeout=100)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = cache_files(cache)
+    assert left.endswith(".partial")
+    load_images(domain, 16)
+    assert len(cache_files(cache)) == 2, "a young partial file may belong to a live build"
+    os.utime(cache / "pixels" / left, (0, 0))
+    load_images(domain, 12)
+    assert not any(name.endswith(".partial") for name in cache_files(cache))
+
+
+def test_many_build_at_once(domain, cache, monkeypatch):
+    """All find no cache file before the first has written one."""
+    together, build = threading.Barrier(4), cache_module._build
+
+    def build_together(*arguments):
+        together.wait(timeout=60)
+        build(*arguments)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(cache_module, "_build", build_together)
+        results = [r[1].pixels for r in pool.map(load_images, [domain] * 4, [16] * 4)]
+    assert len(cache_files(cache)) == 1
+    assert all(torch.equal(pixels, load_images(domain, 16)[1].pixels) for pixels in results)

@@ -1,0 +1,111 @@
+"""The table: its rows against direct calls, what a kill costs, and what may not be mixed."""
+
+import json
+
+import pytest
+import torch
+from pictures import write_tree
+
+from tpsnet import experiment
+from tpsnet.backbone import load_backbone
+from tpsnet.evaluation import evaluate
+from tpsnet.experiment import FLOORS, TRAINED, TableConfig, all_pairs, embeddings, fill_table, load_pair
+from tpsnet.methods import Frozen
+from tpsnet.types import InputError
+
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_tree(tmp_path / "pictures", {"flat": CLASSES, "line": CLASSES, "solid": CLASSES})
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Two epochs a stage, the rest as it is."""
+    original = experiment.TPSNetConfig
+
+    def config(**kwargs):
+        return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
+
+    monkeypatch.setattr(experiment, "TPSNetConfig", config)
+    # five pictures a class are fewer than the usual depth of P@k
+    monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: evaluate(q, g, ks=(1, 5), **card))
+
+
+@pytest.fixture
+def cfg(root, tmp_path, small_clip):
+    return TableConfig(tmp_path / "table", root, (("flat", "line"),), (0, 1), small_clip)
+
+
+def test_every_row_once_with_its_card(cfg, short):
+    rows = fill_table(cfg)
+    assert [(r["row"], r["seed"]) for r in rows] == [
+        *((name, 0) for name in FLOORS),
+        *((name, seed) for name in TRAINED for seed in (0, 1)),
+    ]
+    for row in rows:
+        (there, back) = row["directions"]
+        assert (there["query"], there["gallery"]) == ("flat", "line") == (back["gallery"], back["query"])
+        assert there["card"]["seeds"] == ((row["seed"],) if row["row"] in TRAINED else ())
+        assert 0 <= there["mAP@All"] <= 100
+
+
+def test_the_floor_is_the_floor(cfg, short, small_clip):
+    backbone = load_backbone(small_clip)
+    pair = load_pair(cfg.root, ("flat", "line"), backbone.image_size)
+    query, gallery = embeddings(Frozen(backbone), pair)
+    expected = evaluate(query, gallery, ks=(1, 5))
+    there = fill_table(cfg)[0]["directions"][0]
+    assert there["mAP@All"] == expected.mean_ap and there["P@5"] == expected.precision[5]
+
+
+def test_a_killed_table_goes_on(cfg, short, monkeypatch):
+    whole = fill_table(cfg)
+    file = cfg.folder / "rows.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:4]) + lines[4][:40])  # killed in the middle of a line
+    ran = []
+    original = experiment.run_row
+    monkeypatch.setattr(experiment, "run_row", lambda *a: ran.append(a[0]) or original(*a))
+    again = fill_table(cfg)
+    assert ran == [row["row"] for row in whole[3:]]
+    assert json.loads(json.dumps(again)) == json.loads(json.dumps(whole))
+    assert [json.loads(line) for line in file.read_text().splitlines()][1:] == json.loads(json.dumps(whole))
+
+
+def test_rows_of_another_clip_are_not_mixed_in(cfg, short, tmp_path):
+    from conftest import write_clip
+
+    fill_table(cfg)
+    other = TableConfig(cfg.folder, cfg.root, cfg.pairs, (0,), write_clip(tmp_path / "other", "vit"))
+    with pytest.raises(InputError, match="another model"):
+        fill_table(other)
+
+
+def test_all_pairs(root):
+    assert all_pairs(root) == (("flat", "line"), ("flat", "solid"), ("line", "solid"))
+
+
+def test_labels_reach_scores_only(cfg, short, monkeypatch, small_clip):
+    """With every label of the tree shuffled, the trained vectors stay bit for bit."""
+    backbone = load_backbone(small_clip)
+    seen = []
+    monkeypatch.setattr(
+        experiment, "score", lambda both, **card: seen.append([e.vectors for e in both]) or []
+    )
+    pair = load_pair(cfg.root, ("flat", "line"), backbone.image_size)
+    experiment.run_row("TPSNet", backbone, pair, 0)
+    for domain in pair.domains:
+        domain.labels.copy_(domain.labels.flip(0))
+    experiment.run_row("TPSNet", backbone, pair, 0)
+    assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
+
+
+def test_bad_pairs_are_one_line(root, tmp_path):
+    with pytest.raises(InputError, match="lines"):
+        load_pair(root, ("flat", "lines"), 32)
+    strangers = write_tree(tmp_path / "strangers", {"a": ("ant",), "b": ("bee",)})
+    with pytest.raises(InputError, match="class"):
+        load_pair(strangers, ("a", "b"), 32)

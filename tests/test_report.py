@@ -1,0 +1,62 @@
+"""The page of results: means, deviations and cards from rows made by hand."""
+
+import dataclasses
+
+import pytest
+
+from tpsnet.evaluation import ProtocolCard
+from tpsnet.report import mean_of_directions, results_markdown, write_results
+from tpsnet.types import InputError
+
+
+def row(name: str, seed: int, there: float, back: float) -> dict:
+    def direction(query: str, gallery: str, value: float, n: int) -> dict:
+        card = ProtocolCard(query, gallery, n, 30 - n, 3, 0, (1, 5, 15), "torch", "in the gallery's order")
+        if name != "frozen CLIP":
+            card = dataclasses.replace(card, seeds=(seed,))
+        metrics = ("P@1", "P@5", "P@15", "plain P@1", "plain P@5", "plain P@15", "mAP@All")
+        return {
+            "query": query,
+            "gallery": gallery,
+            **dict.fromkeys(metrics, value),
+            "card": dataclasses.asdict(card),
+        }
+
+    directions = [direction("line", "flat", there, 12), direction("flat", "line", back, 18)]
+    return {"row": name, "seed": seed, "pair": ["line", "flat"], "directions": directions}
+
+
+ROWS = [row("frozen CLIP", 0, 30.0, 50.0), row("TPSNet", 0, 40.0, 60.0), row("TPSNet", 1, 44.0, 60.0)]
+
+
+def test_means_and_deviations_by_hand():
+    page = results_markdown(ROWS)
+    assert mean_of_directions(ROWS, "TPSNet", "mAP@All", 1) == 52
+    assert "| frozen CLIP | 40.0 | 40.0" in page
+    assert "| TPSNet | 51.0 ± 1.4 | 51.0 ± 1.4" in page  # of 50 and 52
+    assert "| line → flat | 30.0 | 42.0 ± 2.8 |" in page
+    assert "| flat → line | 50.0 | 60.0 ± 0.0 |" in page
+
+
+def test_seed_by_seed_repeats_the_floor():
+    lines = results_markdown(ROWS).splitlines()
+    head = lines.index("## Mean over all directions, seed by seed")
+    assert lines[head + 4 : head + 6] == [
+        "| frozen CLIP | 40.0 | 40.0 | 40.0 | 40.0 |",
+        "| TPSNet | 50.0 | 52.0 | 50.0 | 52.0 |",
+    ]
+
+
+def test_the_page_states_protocol_published_figures_and_versions():
+    page = results_markdown(ROWS)
+    assert "Σ_q min(k, n_q)" in page and "12 queries, gallery of 18" in page and "18 queries" in page
+    assert "| mean of 12 | 84.53 |" in page and "cannot be compared" in page
+    assert "torch 2" in page and "Commit" in page
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path):
+    write_results(ROWS, tmp_path / "new" / "results.md")
+    assert (tmp_path / "new" / "results.md").read_text() == results_markdown(ROWS)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        write_results(ROWS, tmp_path / "file" / "results.md")

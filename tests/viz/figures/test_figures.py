@@ -1,0 +1,88 @@
+"""What every figure must be: a plain figure of SVG traces, small, without NaN, in the house look."""
+
+import base64
+import json
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from tpsnet.evaluation import evaluate
+from tpsnet.viz import figures
+from tpsnet.viz.house import TEMPLATE, class_colours, domain_colours
+
+SVG = {"scatter", "bar", "box", "heatmap"}
+
+
+def history():
+    first = [
+        {"stage": "prompts", "epoch": e, "loss": 3.0 - e, "i2t": 2.0 - e, "repaired": 0.5} for e in (0, 1)
+    ]
+    second = {"stage": "network", "epoch": 0, "loss": 1.5, "pce": 1.0, "relabelled": 0.2, "seconds": 4.0}
+    return [*first, second]
+
+
+def large_map(domain):
+    domains = [domain("line", 60), domain("flat", 60)]
+    big = [
+        type(d)(d.domain, d.vectors.repeat(20, 1), d.labels.repeat(20), d.class_names, d.paths * 20)
+        for d in domains
+    ]
+    points = torch.rand(2400, 2)
+    return figures.embedding_maps({"frozen": points, "TPSNet": points.flip(1)}, big)
+
+
+def all_figures(domain, unit):
+    line, flat = domain("line"), domain("flat")
+    images = torch.rand(3, 3, 32, 32)
+    words = [f"word {i}" for i in range(9)]
+    pictures = [(images * 255).byte()] * 4
+    group = torch.arange(30) % 4
+    return {
+        "training_curves": lambda: figures.training_curves(history()),
+        "precision_bars": lambda: figures.precision_bars({"line → flat": {"frozen": evaluate(line, flat)}}),
+        "embedding_maps": lambda: large_map(domain),
+        "amplitude_slider": lambda: figures.amplitude_slider(
+            images, images.flip(0), lambda a, b, share: a, ("line", "flat")
+        ),
+        "similarity_boxes": lambda: figures.similarity_boxes({"a": torch.rand(20)}, axis="cosine"),
+        "picture_grid": lambda: figures.picture_grid({"rgb": images, "phase": torch.randn(3, 1, 32, 32)}),
+        "nearest_words": lambda: figures.nearest_words(unit(4, 6), unit(9, 6), words, pictures),
+        "prompt_similarity": lambda: figures.prompt_similarity(unit(100, 6), unit(100, 6)),
+        "repairing_by_confidence": lambda: figures.repairing_by_confidence(
+            group, torch.arange(30) % 3, group, torch.rand(30)
+        ),
+        "class_changes": lambda: figures.class_changes(
+            torch.rand(30), torch.rand(30), group, line.class_names
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(figures.__all__) - {"edge_correlation", "of_majority", "to_uint8"})
+)
+def test_every_figure_keeps_the_house_rules(name, domain, unit):
+    figure = all_figures(domain, unit)[name]()
+    assert type(figure) is go.Figure
+    assert {trace.type for trace in figure.data} <= SVG
+    assert figure.layout.template == TEMPLATE
+    text = figure.to_json()
+    assert len(text) < 300_000
+    assert not any(isinstance(v, float) and not math.isfinite(v) for v in _numbers(json.loads(text)))
+
+
+def _numbers(node):
+    if isinstance(node, dict) and "bdata" in node:  # plotly's packed arrays
+        return np.frombuffer(base64.b64decode(node["bdata"]), node["dtype"]).tolist()
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, list):
+        return [v for item in node for v in _numbers(item)]
+    return [node]
+
+
+def test_colours_are_distinct():
+    assert len(set(class_colours(125))) == 125
+    assert len(set(domain_colours(["rendered", "shaded", "flat", "line", "solid"]).values())) == 5

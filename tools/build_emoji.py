@@ -1,0 +1,171 @@
+"""Build the embedded pictures: ``tpsnet/assets/emoji.zip``, its provenance and a contact sheet.
+
+    python -m tools.build_emoji
+
+The zip is a plain tree ``domain/class/number.webp``. Every picture follows from the curated
+``objects.json``, the pinned families and one seed, so two builds are the same byte for byte.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from tools.drawings import Drawing, render
+from tools.families import FAMILIES
+from tools.likeness import twins
+from tools.objects import Objects
+from tools.poses import CANVAS, Pose, draw_pose, pose_picture, trim, webp
+
+ROOT = Path(__file__).parents[1]
+SHEET_COLUMNS = 5  # objects a row of the contact sheet
+SHEET_CELL = 40
+
+Hands = Mapping[str, Mapping[str, Sequence[Drawing]]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The pictures of one class in one domain."""
+
+    domain: str
+    name: str
+    drawings: tuple[Drawing, ...]
+    count: int
+    seed: int
+    may_mirror: bool
+
+
+def main(
+    assets: Path = ROOT / "tpsnet" / "assets",
+    contact_sheet: Path = ROOT / "docs" / "contact_sheet.webp",
+    count: int = 16,
+    seed: int = 0,
+    processes: int = 2,
+) -> None:
+    """Build zip, provenance and contact sheet.
+
+    Args:
+        assets: folder for ``emoji.zip`` and ``emoji.json``.
+        contact_sheet: one picture of every object in every domain.
+        count: pictures per class and domain.
+        seed: every pose follows from it.
+        processes: worker processes.
+    """
+    objects = Objects.load()
+    hands = objects.hands()
+    if pairs := [f"{a.family} {a.name} ~ {b.family} {b.name}" for _, a, b in twins(hands)]:
+        raise SystemExit(f"these drawings are twins across domains: {'; '.join(pairs)}")
+    written = {name for name, thing in objects.things.items() if thing.written}
+    build(hands, assets, count=count, seed=seed, written=written, processes=processes)
+    draw_contact_sheet(assets / "emoji.zip", contact_sheet)
+    size = (assets / "emoji.zip").stat().st_size
+    print(f"{assets / 'emoji.zip'}: {size / 1e6:.2f} MB, {len(objects.things)} classes")
+
+
+def build(
+    hands: Hands, assets: Path, *, count: int, seed: int, written: set[str], processes: int = 1
+) -> None:
+    """Pose every drawing and write ``emoji.zip`` and ``emoji.json``.
+
+    Args:
+        hands: domain -> class -> drawings; picture ``i`` shows drawing ``i`` modulo their number.
+        assets: output folder.
+        count: pictures per class and domain.
+        seed: every pose follows from it.
+        written: classes that are never mirrored.
+        processes: worker processes.
+    """
+    jobs = [
+        Job(domain, name, tuple(classes[name]), count, seed, name not in written)
+        for domain, classes in sorted(hands.items())
+        for name in sorted(classes)
+    ]
+    with ProcessPoolExecutor(processes) as pool:
+        done = list(
+            tqdm(pool.map(pictures, jobs), total=len(jobs), desc="posing", unit="class", mininterval=2)
+        )
+    assets.mkdir(parents=True, exist_ok=True)
+    partial = assets / "emoji.zip.partial"
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for job, made in zip(jobs, done, strict=True):
+            for number, (data, _) in enumerate(made):
+                archive.writestr(_entry(f"{job.domain}/{job.name}/{number:02}.webp"), data)
+    partial.replace(assets / "emoji.zip")
+    poses = [[pose for _, pose in made] for made in done]
+    partial = assets / "emoji.json.partial"
+    partial.write_text(provenance(jobs, poses))
+    partial.replace(assets / "emoji.json")
+
+
+def pictures(job: Job) -> list[tuple[bytes, Pose]]:
+    """The finished pictures of one class in one domain, each with its pose."""
+    drawings = [trim(render(drawing, CANVAS)) for drawing in job.drawings]
+    made = []
+    for number in range(job.count):
+        pose = draw_pose(job.seed, job.domain, job.name, number, job.may_mirror)
+        made.append((webp(pose_picture(drawings[number % len(drawings)], pose)), pose))
+    return made
+
+
+def provenance(jobs: Sequence[Job], poses: Sequence[Sequence[Pose]]) -> str:
+    """JSON that tells of each picture who drew it and how it lies.
+
+    ``families`` gives package, version and licence; ``classes`` has one line per domain and class
+    with ``hands`` ``[family, name in the family, hexcode]`` and ``poses``
+    ``[angle, divisor, dx, dy, mirror, paper]``; picture ``i`` shows hand ``i`` modulo their number.
+    """
+    used = sorted({drawing.family for job in jobs for drawing in job.drawings})
+    families = {
+        key: {part: getattr(FAMILIES[key], part) for part in ("package", "version", "licence", "author")}
+        for key in used
+    }
+    lines = []
+    for job, rows in zip(jobs, poses, strict=True):
+        entry = {
+            "domain": job.domain,
+            "class": job.name,
+            "hands": [[d.family, d.name, d.hexcode] for d in job.drawings],
+            "poses": [pose.row() for pose in rows],
+        }
+        lines.append("  " + json.dumps(entry, separators=(",", ":")))
+    return f'{{\n "families": {json.dumps(families)},\n "classes": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+
+
+def draw_contact_sheet(archive: Path, out: Path) -> None:
+    """One picture of every class in every domain, classes in alphabetical order."""
+    with zipfile.ZipFile(archive) as file:
+        first = sorted(name for name in file.namelist() if name.endswith("/00.webp"))
+        tiles = {name.rsplit("/", 1)[0]: Image.open(file.open(name)).convert("RGB") for name in first}
+    domains = sorted({key.split("/")[0] for key in tiles})
+    classes = sorted({key.split("/")[1] for key in tiles})
+    rows = -(-len(classes) // SHEET_COLUMNS)
+    block = len(domains) * SHEET_CELL
+    sheet = Image.new("RGB", (SHEET_COLUMNS * (block + 8), rows * (SHEET_CELL + 14)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, name in enumerate(classes):
+        left, top = i % SHEET_COLUMNS * (block + 8), i // SHEET_COLUMNS * (SHEET_CELL + 14)
+        pen.text((left + 2, top), name.replace("_", " "), fill="black")
+        for j, domain in enumerate(domains):
+            tile = tiles[f"{domain}/{name}"].resize((SHEET_CELL, SHEET_CELL), Image.Resampling.LANCZOS)
+            sheet.paste(tile, (left + j * SHEET_CELL, top + 12))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out, "WEBP", quality=75, method=6)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry that carries nothing of the day or machine it was made on."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

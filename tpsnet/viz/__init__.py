@@ -1,0 +1,1 @@
+"""Pictures of embeddings and rankings: figures, contact sheets, live widgets. No models in here."""

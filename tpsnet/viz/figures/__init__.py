@@ -1,0 +1,28 @@
+"""Plotly figures of every step. All are plain ``go.Figure``: they draw in a reopened, untrusted notebook.
+
+Only SVG traces are used, so that a browser without WebGL shows them too. What a figure needs it receives
+as tensors; a function of the image side (phase, amplitude swap) is passed in as an argument.
+"""
+
+from tpsnet.viz.figures.curves import precision_bars, training_curves
+from tpsnet.viz.figures.embedding import embedding_maps
+from tpsnet.viz.figures.phase import amplitude_slider, edge_correlation, similarity_boxes
+from tpsnet.viz.figures.pictures import picture_grid, to_uint8
+from tpsnet.viz.figures.prompts import nearest_words, of_majority, prompt_similarity, repairing_by_confidence
+from tpsnet.viz.figures.ranking import class_changes
+
+__all__ = [
+    "amplitude_slider",
+    "class_changes",
+    "edge_correlation",
+    "embedding_maps",
+    "nearest_words",
+    "of_majority",
+    "picture_grid",
+    "precision_bars",
+    "prompt_similarity",
+    "repairing_by_confidence",
+    "similarity_boxes",
+    "to_uint8",
+    "training_curves",
+]

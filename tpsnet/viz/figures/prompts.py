@@ -1,0 +1,149 @@
+"""What domain prompts have learned, for a reader's eyes: training sees neither words nor names."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tpsnet.types import InputError
+from tpsnet.viz.figures.pictures import place
+from tpsnet.viz.house import BEFORE, FAINT, RIGHT, TEMPLATE, WRONG
+
+LIGHT_TO_BLUE = [[0, "#ffffff"], [1, "#79b4dc"]]
+
+
+def nearest_words(
+    prompts: Float[Tensor, "prompts dim"],
+    words: Float[Tensor, "words dim"],
+    vocabulary: Sequence[str],
+    pictures: Sequence[Tensor],
+    *,
+    k: int = 5,
+) -> go.Figure:
+    """Each prompt as a row: pictures of its cluster, then the ``k`` nearest words, darker where nearer.
+
+    Args:
+        prompts: unit rows, the encoded prompts.
+        words: unit rows, the encoded words.
+        vocabulary: the words themselves.
+        pictures: for each prompt some pictures of its cluster, uint8 ``(m, 3, h, w)``.
+        k: words a prompt.
+
+    Raises:
+        InputError: lengths that do not agree, or fewer than ``k`` words.
+    """
+    if len(words) != len(vocabulary) or len(pictures) != len(prompts) or k > len(vocabulary):
+        raise InputError(
+            f"{len(prompts)} prompts with {len(pictures)} rows of pictures, {len(words)} word vectors for "
+            f"{len(vocabulary)} words, k = {k}: "
+            "give one row of pictures a prompt, one vector a word, and at least k words"
+        )
+    best = (prompts @ words.T).topk(k, dim=1)
+    text = [[vocabulary[i] for i in row] for row in best.indices.tolist()]
+    shown = max(len(row) for row in pictures)
+    figure = go.Figure(
+        go.Heatmap(
+            z=best.values.float().cpu().numpy().round(3),
+            x=[f"word {i + 1}" for i in range(k)],
+            text=text,
+            texttemplate="%{text}<br>%{z:.2f}",
+            textfont={"size": 12},
+            hoverinfo="skip",
+            colorscale=LIGHT_TO_BLUE,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    row_height, column = 46, 110  # pixels
+    side = row_height / column  # a picture's width in heat map columns
+    images = []
+    for r, row in enumerate(pictures):
+        for c, picture in enumerate(row):
+            image = place(picture, -0.5 - (shown - c - 0.5) * side, float(r), 0.95, 48)
+            images.append(image | {"sizex": round(side * 0.95, 4)})
+    left = -0.5 - shown * side
+    figure.update_layout(template=TEMPLATE, images=images, margin={"l": 10, "r": 10, "t": 35, "b": 10})
+    figure.update_layout(width=round(20 + (k - 0.5 - left) * column), height=45 + row_height * len(prompts))
+    figure.update_xaxes(side="top", range=[left, k - 0.5], showgrid=False, automargin=False)
+    figure.update_yaxes(visible=False, range=[len(prompts) - 0.5, -0.5])
+    return figure
+
+
+def of_majority(groups: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Whether a picture's class is the most frequent one of its group; the mean of this is the purity.
+
+    For the reader: it needs labels, which training does not see.
+    """
+    size = int(labels.max()) + 1
+    counts = torch.bincount(groups * size + labels, minlength=(int(groups.max()) + 1) * size).view(-1, size)
+    return counts.argmax(dim=1)[groups] == labels
+
+
+def repairing_by_confidence(
+    before: Int[Tensor, " n"],
+    after: Int[Tensor, " n"],
+    labels: Int[Tensor, " n"],
+    confidence: Float[Tensor, " n"],
+    *,
+    bins: int = 10,
+) -> go.Figure:
+    """Pictures that changed their prompt, from the least to the most confident tenth, and what they gained.
+
+    Args:
+        before: prompt of each picture by k-means.
+        after: prompt of each picture by re-pairing.
+        labels: class of each picture, to tell repair from damage (see ``of_majority``).
+        confidence: e.g. how far the best prompt's cosine is above the second best one's.
+        bins: groups of (nearly) equal size.
+    """
+    moved, was, is_ = before != after, of_majority(before, labels), of_majority(after, labels)
+    kinds = (
+        ("repaired: to a prompt of its class", moved & ~was & is_, RIGHT),
+        ("moved, no better or worse", moved & (was == is_), BEFORE),
+        ("spoiled: to a prompt of another class", moved & was & ~is_, WRONG),
+        ("kept its cluster's prompt", ~moved, FAINT),
+    )
+    groups = confidence.argsort(stable=True).tensor_split(bins)
+    x = [f"{100 * i // bins}–{100 * (i + 1) // bins} %" for i in range(bins)]
+    figure = go.Figure(layout={"template": TEMPLATE, "barmode": "stack", "bargap": 0.15})
+    for name, chosen, colour in kinds:
+        counts = [int(chosen[group].sum()) for group in groups]
+        figure.add_bar(x=x, y=counts, name=name, marker={"color": colour})
+    figure.update_layout(width=860, height=360, hovermode="x unified", legend={"traceorder": "normal"})
+    figure.update_xaxes(title="pictures, from the least to the most confident")
+    figure.update_yaxes(title="pictures")
+    return figure
+
+
+def prompt_similarity(
+    prompts: Float[Tensor, "prompts dim"], centres: Float[Tensor, "clusters dim"], *, title: str = ""
+) -> go.Figure:
+    """Heat map of the cosine of each prompt with each cluster centre, each prompt's mean taken off.
+
+    Text and images of a CLIP lie apart, so raw cosines differ little; the difference to the row's mean shows
+    which centre a prompt means.
+    """
+    cosine = prompts.float().cpu() @ centres.float().cpu().T
+    z = cosine - cosine.mean(dim=1, keepdim=True)
+    bound = float(z.abs().max())
+    figure = go.Figure(
+        go.Heatmap(
+            z=z.numpy(),
+            colorscale="RdBu_r",
+            zmin=-bound,
+            zmax=bound,
+            colorbar={"title": {"text": "cosine<br>– row mean"}, "thickness": 12},
+            hovertemplate="prompt %{y}, cluster %{x}: %{z:.3f}<extra></extra>",
+        )
+    )
+    own = int((torch.arange(len(z)) == z.argmax(dim=1)).sum()) if z.shape[0] == z.shape[1] else None
+    note = "" if own is None else f"<br><sup>{own} of {len(z)} prompts are nearest to their own cluster</sup>"
+    figure.update_layout(template=TEMPLATE, title=title + note, width=560, height=520)
+    figure.update_xaxes(title="cluster", showgrid=False, constrain="domain")
+    figure.update_yaxes(
+        title="prompt", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"
+    )
+    return figure

@@ -1,0 +1,97 @@
+"""A flat map of the embedding space, and how far it can be trusted.
+
+UMAP (McInnes et al. 2018, arXiv:1802.03426) differs from machine to machine, so the coordinates are kept with
+the run and used again: the key is a hash of the vectors, the parameters and umap's version.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tpsnet.types import InputError
+
+
+def umap_map(
+    vectors: Float[Tensor, "points dim"],
+    folder: Path,
+    *,
+    start: Float[Tensor, "points 2"] | None = None,
+    neighbours: int = 15,
+    min_distance: float = 0.2,
+    seed: int = 0,
+) -> Float[Tensor, "points 2"]:
+    """Two coordinates a point by UMAP under the cosine distance; a second call reads the first one's file.
+
+    Args:
+        vectors: unit rows.
+        folder: where the coordinates are kept.
+        start: coordinates to start from, e.g. the map before training, so that two maps can be compared by
+            eye; without it UMAP's spectral start.
+        neighbours: size of the neighbourhood UMAP keeps together.
+        min_distance: how tightly UMAP packs points.
+        seed: of UMAP.
+
+    Raises:
+        InputError: no more points than ``neighbours``.
+    """
+    if len(vectors) <= neighbours:
+        raise InputError(
+            f"a map of {len(vectors)} points cannot keep {neighbours} neighbours; lower neighbours"
+        )
+    import umap  # here, since the import compiles for seconds
+
+    parameters = {
+        "n_neighbors": neighbours,
+        "min_dist": min_distance,
+        "random_state": seed,
+        "metric": "cosine",
+    }
+    key = hashlib.sha256(json.dumps([parameters, umap.__version__], sort_keys=True).encode())
+    for tensor in (vectors, start):
+        key.update(b"-" if tensor is None else tensor.float().contiguous().numpy().tobytes())
+    path = folder / f"umap-{key.hexdigest()[:16]}.safetensors"
+    if path.exists():
+        try:
+            return load_file(path)["points"]
+        except (SafetensorError, KeyError):
+            path.unlink()  # not ours or damaged: project again
+    init = "spectral" if start is None else start.double().numpy()
+    # n_jobs=1 is what a seed asks for anyway; saying so silences umap's warning.
+    points = umap.UMAP(**parameters, init=init, n_jobs=1).fit_transform(vectors.float().numpy())
+    points = torch.from_numpy(points).float().contiguous()
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file({"points": points}, partial)
+    partial.replace(path)
+    return points
+
+
+def nearest(points: Float[Tensor, "points dim"], k: int, chunk: int = 1024) -> Tensor:
+    """The ``k`` nearest other points by Euclidean distance, nearest first: int ``(points, k)``.
+
+    On unit rows this is the order of the cosine.
+    """
+    if not 0 < k < len(points):
+        raise InputError(
+            f"cannot take {k} neighbours among {len(points)} points; choose 1 to {len(points) - 1}"
+        )
+    found = []
+    for rows in torch.arange(len(points)).split(chunk):
+        distance = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist")
+        distance[torch.arange(len(rows)), rows] = torch.inf  # not its own neighbour
+        found.append(distance.topk(k, dim=1, largest=False).indices)
+    return torch.cat(found)
+
+
+def neighbours_kept(
+    vectors: Float[Tensor, "points dim"], flat: Float[Tensor, "points 2"], k: int = 15
+) -> Float[Tensor, " points"]:
+    """Share of a point's ``k`` nearest in the original space that are also its ``k`` nearest on the map."""
+    true, shown = nearest(vectors.float(), k), nearest(flat.float(), k)
+    return (true[:, :, None] == shown[:, None, :]).any(dim=2).float().mean(dim=1)
