@@ -162,3 +162,18 @@ def test_an_output_folder_that_cannot_be_made_is_one_line(notebook, tmp_path, no
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make this folder"):
         run_notebook(notebook("1"), tmp_path / "file" / "out.ipynb")
+
+
+def test_a_write_that_breaks_off_leaves_the_earlier_result(notebook, tmp_path, monkeypatch):
+    def broken_off(executed, path):
+        Path(path).write_text("half")
+        raise OSError("no space left on device")
+
+    output = tmp_path / "out.ipynb"
+    output.write_text("an earlier result")
+    source = notebook()
+    monkeypatch.setattr("tpsnet.notebooks.nbformat.write", broken_off)
+    with pytest.raises(OSError, match="no space"):
+        run_notebook(source, output)
+    assert output.read_text() == "an earlier result"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.ipynb", "source"]

@@ -32,12 +32,12 @@ CARD = Path(__file__).parents[1] / "DATA.md"
 MARKS = ("<!-- headroom -->", "<!-- /headroom -->")
 MONO = {"line", "solid"}
 TEMPERATURE = 0.1
-FLOOR_NOTE = """The floor is the embedded CLIP, frozen; "centred" has the mean of each domain removed. In percent; P@5 in the field's
-convention. Written by `python -m tools.headroom`."""
-ORACLE_NOTE = """The oracle is trained with the true labels, which no method may see: prototypes of both domains, by a linear
-residual on frozen features ("adapter") or by fine-tuning the image tower ("full"). mAP, mean of both directions. Closed-set
-it is tested on the objects it was trained on; "unseen" is trained on three quarters of the objects and tested on the others, so that
-its floor ranks a quarter of the classes only."""
+FLOOR_NOTE = """The floor is the embedded CLIP, frozen; "centred" has the mean of each domain removed.
+In percent; P@5 in the field's convention. Written by `python -m tools.headroom`."""
+ORACLE_NOTE = """The oracle trains with the true labels, which no method may see: prototypes of both
+domains, by a linear residual on frozen features ("adapter") or by fine-tuning the image tower ("full").
+mAP, mean of both directions. Closed-set it is tested on the objects it was trained on; "unseen" trains
+on three quarters of the objects and is tested on the others, so its floor ranks a quarter of the classes."""
 Pictures = dict[str, tuple[Domain, Images]]
 Vectors = dict[str, Tensor]
 

@@ -68,6 +68,9 @@ def _parameter_faults(code: list[tuple[int, dict]]) -> Iterator[str]:
     if not code or tagged != [code[0][0]]:
         yield "the first code cell, and no other, must be tagged `parameters`"
         return
+    for line in _source(code[0][1]).splitlines():
+        if line.count("=") > 1:
+            yield f"parameters: `{line}`: papermill passes over a line with two ="
     for node in _parse(code[0][1]).body:
         line = ast.unparse(node)
         if not isinstance(node, ast.AnnAssign) or node.value is None or node.lineno != node.end_lineno:

@@ -184,6 +184,7 @@ def save(model: CLIP, recipe: Recipe, corpus: Corpus) -> None:
     ):
         partial = recipe.output / f"{name}.partial"
         write(partial)
+        partial.chmod(0o644)  # safetensors makes files that only their owner reads
         partial.replace(recipe.output / name)
 
 

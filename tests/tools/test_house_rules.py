@@ -57,6 +57,7 @@ CHANGES = {
     "does not parse": lambda n: n.cells[3].update(source="for"),
     "`epochs = 3` is not a typed": lambda n: n.cells[1].update(source="epochs = 3"),
     "is not a typed assignment on one line": lambda n: n.cells[1].update(source="ks: list[int] = [\n1]"),
+    "a line with two =": lambda n: n.cells[1].update(source="epochs: int = 3  # 0 = none"),
     "use int, float": lambda n: n.cells[1].update(source="epochs: int | None = None"),
     "must be a plain value": lambda n: n.cells[1].update(source="epochs: int = len('abc')"),
 }

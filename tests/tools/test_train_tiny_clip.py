@@ -190,6 +190,8 @@ def test_training_learns_repeats_itself_and_survives_saving(toy, tmp_path, capsy
     assert losses[-1] < losses[0] - 0.3
     state = second.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in first.state_dict().items())
+    said = open_clip.SimpleTokenizer(context_length=24)(list(toy.captions)).unique()
+    assert torch.equal(first.token_embedding.weight.any(dim=1).nonzero().flatten(), said)
     save(first, recipe, toy)
     loaded, _, _ = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
     tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(["a picture of number two"])

@@ -123,7 +123,9 @@ def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, o
     )
     RetrievalBrowser(pairs, k=6, sample=3, order=order).sheet()
     ((rows, (headings,)),) = drawn
-    slow = [sum(right for *_, right in slow_ranking(pairs["poor"][0], q, pairs["poor"][1], 6)) for q in range(22)]
+    slow = [
+        sum(right for *_, right in slow_ranking(pairs["poor"][0], q, pairs["poor"][1], 6)) for q in range(22)
+    ]
     worst = sorted(range(22), key=lambda q: slow[q])[:3]
     spread = [0, 7, 14]  # of 22, a third apart
     wanted = [(q, model) for q in (worst if order == "worst first" else spread) for model in pairs]

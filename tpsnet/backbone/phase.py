@@ -70,7 +70,7 @@ class PhaseEncoder(nn.Module):
         pooled: side of the pooled map.
     """
 
-    def __init__(self, dim: int, channels: int = 64, pooled: int = 7) -> None:
+    def __init__(self, dim: int, channels: int = 32, pooled: int = 7) -> None:
         super().__init__()
         self.convolve = nn.Sequential(
             nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False),

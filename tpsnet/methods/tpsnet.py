@@ -43,11 +43,12 @@ class TPSNetConfig:
         prompt_epochs: length of stage 1.
         prompt_warmup: epochs of stage 1 on cluster labels, before re-pairing by similarity.
         prompt_lr: learning rate of the contexts.
-        prompt_temperature: of the prompt losses and of L_i2tce.
+        prompt_temperature: of the prompt losses.
         epochs: length of stage 2.
         encoder_lr: learning rate of CLIP's image tower.
         module_lr: learning rate of everything new.
         prototype_temperature: of L_pce.
+        text_temperature: of L_i2tce, and of the weights over prompts.
         prototype_momentum: m, kept share of a prototype at each epoch.
         smoothing: label smoothing of L_i2tce.
         prototype_weight: alpha.
@@ -63,14 +64,15 @@ class TPSNetConfig:
     synergy: SynergyMode = "tokens"
     joint_clusters: bool = True
     context: int = 4
-    prompt_epochs: int = 30
-    prompt_warmup: int = 10
+    prompt_epochs: int = 15
+    prompt_warmup: int = 5
     prompt_lr: float = 1e-2
     prompt_temperature: float = 0.05
-    epochs: int = 8
-    encoder_lr: float = 1e-4
+    epochs: int = 5
+    encoder_lr: float = 3e-4
     module_lr: float = 1e-3
     prototype_temperature: float = 0.2
+    text_temperature: float = 0.2
     prototype_momentum: float = 0.5
     smoothing: float = 0.1
     prototype_weight: float = 1.0
@@ -104,7 +106,7 @@ class TPSNet(nn.Module):
             self.fusion = Fusion(dim, backbone.token_dim, cfg.heads)
             self.phase = PhaseEncoder(dim) if cfg.phase_prior else None
             self.synergy = (
-                Synergy(dim, cfg.heads, cfg.synergy, cfg.prompt_temperature) if cfg.text_prior else None
+                Synergy(dim, cfg.heads, cfg.synergy, cfg.text_temperature) if cfg.text_prior else None
             )
         self.prompts = (
             nn.ModuleList(
@@ -226,7 +228,7 @@ class TPSNet(nn.Module):
                     z,
                     self._texts[batch.domain],
                     labels,
-                    temperature=cfg.prompt_temperature,
+                    temperature=cfg.text_temperature,
                     smoothing=cfg.smoothing,
                 )
         return terms

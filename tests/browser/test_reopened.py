@@ -1,0 +1,122 @@
+"""Executed notebooks as a reader meets them: reopened in JupyterLab untrusted, and run again by hand."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tpsnet.notebooks import run_notebook
+from tpsnet.types import Embeddings
+
+PICTURES = ".jp-OutputArea-output img, .jp-OutputArea-output .main-svg"
+CELLS = [
+    "k: int = 4",
+    "from pathlib import Path\nimport plotly.graph_objects as go\nfrom tpsnet.types import Embeddings\n"
+    "from tpsnet.viz.browser import RetrievalBrowser",
+    "go.Figure(go.Scatter(y=[1, 3, 2]))",
+    "pair = tuple(Embeddings.load(Path('{}') / name) for name in ('line', 'flat'))\n"
+    "RetrievalBrowser({{'model': pair}}, k=k)",
+]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A small executed notebook with a figure and a browser over two domains of six one-colour pictures."""
+    folder = tmp_path_factory.mktemp("small")
+    classes = ("apple", "boat", "cat")
+    for name in ("line", "flat"):
+        labels = torch.arange(6) % 3
+        paths = tuple(folder / f"{name}{i}.webp" for i in range(6))
+        for i, path in enumerate(paths):
+            Image.new("RGB", (40, 40), (40 * i, 100, 255 * (name == "line"))).save(path)
+        Embeddings(name, torch.eye(4)[labels], labels, classes, paths).save(folder / name)
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    cells = [new_code_cell(source.format(folder)) for source in CELLS]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "source.ipynb")
+    run_notebook(folder / "source.ipynb", folder / "small.ipynb")
+    return folder / "small.ipynb"
+
+
+@pytest.fixture(scope="module")
+def browser_notebook(executed_notebooks: dict[str, Path]) -> Path:
+    (path,) = (path for name, path in executed_notebooks.items() if name.startswith("05"))
+    return path
+
+
+NOTEBOOKS = ["small", "browser_notebook"]
+
+
+@pytest.mark.parametrize("which", NOTEBOOKS)
+def test_reopened_untrusted_it_shows_its_pictures(reopen, request, which):
+    path = request.getfixturevalue(which)
+    page = reopen(path)
+    drawn = [
+        c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code" and shows_something(c)
+    ]
+    assert drawn
+    for cell in range(page.locator(".jp-Cell").count()):  # Lab draws a cell's output when it is in view
+        page.locator(".jp-Cell").nth(cell).scroll_into_view_if_needed()
+    outputs = page.locator(".jp-CodeCell").filter(has=page.locator(PICTURES))
+    expect(outputs).to_have_count(len(drawn))
+    for i in range(len(drawn)):
+        picture = outputs.nth(i).locator(PICTURES).first
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_be_visible()
+        box = picture.bounding_box()
+        assert box["width"] > 100 and box["height"] > 50
+    expect(page.get_by_text(re.compile("Error displaying widget|Error creating widget"))).to_have_count(0)
+    expect(page.get_by_text("could not be loaded")).to_have_count(0)
+
+
+@pytest.mark.parametrize("which", NOTEBOOKS)
+def test_live_a_click_on_a_tile_changes_the_ranking(reopen, request, which):
+    page = reopen(request.getfixturevalue(which))
+    run_all(page)
+    browser = page.locator(".tps-browser").first
+    browser.scroll_into_view_if_needed()
+    browser.locator(".tps-results .tps-tile").first.wait_for(timeout=180_000)
+    tiles = browser.locator(".tps-queries .tps-tile")
+    before, path = ranking(browser), browser.locator(".tps-path").inner_text()
+    tiles.last.click()
+    expect(browser.locator(".tps-path")).not_to_have_text(path)
+    expect(tiles.last).to_have_attribute("aria-pressed", "true")
+    assert ranking(browser) != before
+    # The pictures are there, not only their frames.
+    widths = browser.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert widths and min(widths) > 0
+
+
+def shows_something(cell) -> bool:
+    """Whether a picture belongs here: a widget that brings none for the untrusted reader is counted too."""
+    kinds = {"image/png", "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
+    return any(output.get("data", {}).keys() & kinds for output in cell.outputs)
+
+
+def run_all(page: Page) -> None:
+    """Clear the outputs and run every cell; again when Lab, its kernel just started, forgets the request."""
+    last = page.locator(".jp-CodeCell .jp-InputPrompt").last
+    choose(page, "Edit", "Clear Outputs of All Cells")
+    expect(last).to_have_text("[ ]:")
+    for _ in range(60):
+        if last.inner_text() == "[ ]:":  # neither waiting, [*], nor done
+            choose(page, "Run", "Run All Cells")
+        try:
+            expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=5_000)
+        except AssertionError:
+            continue
+        return
+    pytest.fail("the cells do not run")
+
+
+def choose(page: Page, menu: str, entry: str) -> None:
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=re.compile(f"^{entry}")).click()
+
+
+def ranking(browser) -> list[str]:
+    return browser.locator(".tps-results .tps-tile").evaluate_all("tiles => tiles.map(t => t.dataset.item)")
