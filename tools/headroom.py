@@ -73,14 +73,12 @@ def main(
     pictures = {name: load_images(domain, backbone.image_size) for name, domain in folders.items()}
     plain = {name: Frozen(backbone).embed(images) for name, (_, images) in pictures.items()}
     centred = {name: F.normalize(z - z.mean(dim=0), dim=1) for name, z in plain.items()}
-    text = "\n\n".join(
-        [floor_table(pictures, plain, centred), cluster_table(backbone, pictures, plain, seed)]
-    )
-    print(text)
+    floor = f"{floor_table(pictures, plain, centred)}\n\n{cluster_table(backbone, pictures, plain, seed)}"
+    print(floor)
     if oracle:
         table = oracle_table(backbone, pictures, plain, pairs, steps, seed)
         print(table)
-        write_between_marks(card, f"{text}\n\n{table}")
+        write_between_marks(card, f"{FLOOR_NOTE}\n\n{floor}\n\n{ORACLE_NOTE}\n\n{table}")
 
 
 def scores(pictures: Pictures, vectors: Vectors, query: str, gallery: str, keep: Sequence[int] | None = None):

@@ -1,4 +1,4 @@
-"""The headroom table: what it averages, that its oracle learns, and that it leaves the rest of the card alone."""
+"""The headroom table: what it averages, that its oracle learns, what it leaves alone."""
 
 from pathlib import Path
 

@@ -36,7 +36,10 @@ def test_the_slider_carries_every_mixture():
         assert list(mixed) == [f"images[{i}].source" for i in range(4, 8)]
         assert list(mixed.values()) == pytest.approx(wanted, abs=0.03)
     start = [image.source for image in figure.layout.images[4:]]
-    assert start == list(slider.steps[0].args[0].values())
+    assert start == list(
+        slider.steps[slider.active].args[0].values()
+    )  # what is drawn is what the slider says
+    assert slider.active == 1
     rows = [[i.y for i in figure.layout.images[4 + 2 * c : 6 + 2 * c]] for c in range(2)]
     assert rows == [[i.y for i in figure.layout.images[:2]]] * 2  # a mixture stands in its picture's row
 

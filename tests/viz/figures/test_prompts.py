@@ -62,11 +62,11 @@ def test_repair_and_damage_are_told_apart():
     after = torch.tensor([0, 0, 1, 1, 1, 1, 1, 1])  # 2 is spoiled, 6 is repaired, 7 stays wrong
     confidence = torch.tensor([0.9, 0.8, 0.1, 0.7, 0.6, 0.75, 0.2, 0.3])
     figure = repairing_by_confidence(before, after, labels, confidence, bins=2)
-    assert {trace.name.split(":")[0]: list(trace.y) for trace in figure.data} == {
-        "repaired": [1, 0],
-        "moved, no better or worse": [0, 0],
-        "spoiled": [1, 0],
-        "kept its cluster's prompt": [2, 4],
+    assert {trace.name: list(trace.y) for trace in figure.data} == {
+        "moved to its class": [1, 0],
+        "moved, neither": [0, 0],
+        "moved away from its class": [1, 0],
+        "kept its prompt": [2, 4],
     }
 
 

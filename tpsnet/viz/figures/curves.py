@@ -58,7 +58,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
                 row=2 if name in SHARES else 1,
                 col=column,
             )
-    figure.update_layout(template=TEMPLATE, width=380 * len(stages) + 90, height=460, margin={"t": 90})
+    figure.update_layout(template=TEMPLATE, width=355 * len(stages) + 90, height=460, margin={"t": 90})
     figure.update_layout(legend={"y": 1.09})
     figure.update_xaxes(title="epoch", row=2)
     figure.update_yaxes(title="loss", row=1, col=1)
@@ -99,13 +99,14 @@ def precision_bars(scores: Mapping[str, Mapping[str, Scores]], *, title: str = "
             )
     card = next(iter(next(iter(scores.values())).values())).card
     rules = card.markdown().replace("**", "").splitlines()
-    lines = [line for rule in rules for line in textwrap.wrap(rule, 65 * len(directions))]
+    lines = [line for rule in rules for line in textwrap.wrap(rule, 62 * len(directions))]
     note = {"text": "<br>".join(lines), "showarrow": False, "align": "left", "font": {"size": 11}}
     note |= {"x": 0, "xref": "paper", "y": -0.13, "yref": "paper", "xanchor": "left", "yanchor": "top"}
     figure.add_annotation(note)
     figure.update_layout(template=TEMPLATE, title=title, barmode="group", bargap=0.2)
-    figure.update_layout(width=390 * len(directions) + 70, height=400 + 16 * len(lines))
+    figure.update_layout(width=365 * len(directions) + 70, height=400 + 16 * len(lines))
     figure.update_layout(margin={"t": 90, "b": 50 + 16 * len(lines)}, legend={"y": 1.1})
-    figure.update_yaxes(range=[0, 105])
+    highest = max(max(trace.y) for trace in figure.data)
+    figure.update_yaxes(range=[0, min(105, 1.15 * highest + 1)])
     figure.update_yaxes(title="percent", col=1)
     return figure

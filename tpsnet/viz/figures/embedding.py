@@ -75,7 +75,7 @@ def embedding_maps(
         _button("pictures", by_domain | {"marker.opacity": 0.2}, images),
     ]
     menu = {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2}
-    figure.update_layout(template=TEMPLATE, updatemenus=[menu], width=425 * len(maps) + 15, height=520)
+    figure.update_layout(template=TEMPLATE, updatemenus=[menu], width=395 * len(maps) + 10, height=490)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 100, "b": 10}, legend={"y": 1.09})
     figure.update_xaxes(showticklabels=False, showgrid=False, mirror=True)
     figure.update_yaxes(showticklabels=False, showgrid=False, mirror=True)

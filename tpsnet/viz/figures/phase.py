@@ -56,7 +56,7 @@ def amplitude_slider(
     n = len(first)
     images += [
         place(source, PITCH * (1 + i // n), -(i % n) * PITCH, 1.0, pixels)
-        for i, source in enumerate(sources[0])
+        for i, source in enumerate(sources[steps // 2])
     ]
     slides = [
         {
@@ -71,6 +71,7 @@ def amplitude_slider(
     slider = {
         "steps": slides,
         "currentvalue": {"prefix": "amplitude of the other picture: "},
+        "active": steps // 2,
         "pad": {"t": 10},
     }
     figure.update_layout(

@@ -101,10 +101,10 @@ def repairing_by_confidence(
     """
     moved, was, is_ = before != after, of_majority(before, labels), of_majority(after, labels)
     kinds = (
-        ("repaired: to a prompt of its class", moved & ~was & is_, RIGHT),
-        ("moved, no better or worse", moved & (was == is_), BEFORE),
-        ("spoiled: to a prompt of another class", moved & was & ~is_, WRONG),
-        ("kept its cluster's prompt", ~moved, FAINT),
+        ("moved to its class", moved & ~was & is_, RIGHT),
+        ("moved, neither", moved & (was == is_), BEFORE),
+        ("moved away from its class", moved & was & ~is_, WRONG),
+        ("kept its prompt", ~moved, FAINT),
     )
     groups = confidence.argsort(stable=True).tensor_split(bins)
     x = [f"{100 * i // bins}–{100 * (i + 1) // bins} %" for i in range(bins)]
@@ -112,7 +112,7 @@ def repairing_by_confidence(
     for name, chosen, colour in kinds:
         counts = [int(chosen[group].sum()) for group in groups]
         figure.add_bar(x=x, y=counts, name=name, marker={"color": colour})
-    figure.update_layout(width=860, height=360, hovermode="x unified", legend={"traceorder": "normal"})
+    figure.update_layout(width=800, height=350, hovermode="x unified", legend={"traceorder": "normal"})
     figure.update_xaxes(title="pictures, from the least to the most confident")
     figure.update_yaxes(title="pictures")
     return figure
