@@ -28,7 +28,10 @@ from tqdm import tqdm
 from tpsnet.types import Domain, Images, InputError
 
 DECODE_VERSION = 1  # raise it when _decode gives other pixels: old cache files are then passed over
-SMALLEST_SIDE = 8  # px; a smaller picture shows nothing
+SMALLEST_SIDE = 8
+LONGEST_STRIP = (
+    100  # resizing by the shorter side makes such a picture huge  # px; a smaller picture shows nothing
+)
 ABANDONED = 3600  # s; a live build writes many times a minute
 
 log = logging.getLogger("tpsnet")
@@ -190,6 +193,8 @@ def _decode(path: Path, digest: bytes, size: int) -> np.ndarray | str:
             width, height = picture.size
             if min(width, height) < SMALLEST_SIDE:
                 return f"{width}×{height} px, a side is shorter than {SMALLEST_SIDE}"
+            if max(width, height) > LONGEST_STRIP * min(width, height):
+                return f"{width}×{height} px, one side is over {LONGEST_STRIP} times the other"
             upright = ImageOps.exif_transpose(picture)
         # torchvision rounds sides and margins as open_clip's own preprocessing does
         square = center_crop(resize(_on_white(upright), size, InterpolationMode.BICUBIC), [size, size])
