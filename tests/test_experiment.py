@@ -103,6 +103,14 @@ def test_labels_reach_scores_only(cfg, short, monkeypatch, small_clip):
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
 
 
+def test_a_gallery_too_small_to_score_costs_no_training(root, tmp_path, small_clip):
+    """Fifteen pictures a domain are enough for P@15, twelve are not."""
+    few = write_tree(tmp_path / "few", {"flat": CLASSES, "line": CLASSES}, each=4)
+    with pytest.raises(InputError, match="k = 15 with a gallery of 12"):
+        experiment.train_pair(few, ("flat", "line"), tmp_path / "run", model=small_clip)
+    assert not (tmp_path / "run").exists()
+
+
 def test_bad_pairs_are_one_line(root, tmp_path):
     with pytest.raises(InputError, match="lines"):
         load_pair(root, ("flat", "lines"), 32)

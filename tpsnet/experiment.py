@@ -121,9 +121,9 @@ def train_pair(
     """
     backbone = load_backbone(model, pretrained, device)
     pair = load_pair(root, names, backbone.image_size)
+    rows = [run_row(name, backbone, pair, seed) for name in FLOORS]  # first: what cannot be scored ends here
     method = TPSNet(backbone, *pair.images, TPSNetConfig(clusters=pair.n_classes, seed=seed))
     fit(method, pair.images, FitConfig(run=run, resume=resume, seed=seed))
-    rows = [run_row(name, backbone, pair, seed) for name in FLOORS]
     for folder, trained in (("before", Frozen(backbone, centre=True)), ("after", method)):
         both = embeddings(trained, pair)
         for part in both:
