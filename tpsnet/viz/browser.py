@@ -151,8 +151,9 @@ class RetrievalBrowser(anywidget.AnyWidget):
         match order:
             case "mixed":
                 keys = _turns(self.query.labels)
-            case "worst first":
-                keys = self.precision(model)
+            case "worst first":  # among equals class by class, or the first page is one class
+                turns = _turns(self.query.labels).argsort(stable=True)
+                return turns[self.precision(model)[turns].argsort(stable=True)].tolist()
             case "as stored":
                 keys = torch.zeros(len(self.query))
             case _:

@@ -68,7 +68,9 @@ function render({ model, el }) {
     pen.fillStyle = "#fff";
     pen.fillRect(0, 0, WIDTH, HEIGHT);
     pen.globalAlpha = 0.75;
-    for (let i = 0; i < data.domain.length; i++) {
+    const n = data.domain.length;
+    for (let step = 0; step < n; step++) {
+      const i = (step * 7919) % n; // a prime's strides: in mixed order, so that no domain hides the other
       pen.fillStyle = colours === "domain" ? data.head.domains[data.domain[i]].colour : data.head.classes[data.label[i]];
       const [x, y] = [now[2 * i], now[2 * i + 1]];
       pen.beginPath(); // by shape too: the first domain round, the others square

@@ -119,7 +119,8 @@ class HoverMap(anywidget.AnyWidget):
             spots = (fitted(points) * (side - 30) + 15).tolist()
             draw.text((left + 4, 4), name, fill=INK, font=bold)
             draw.rectangle((left, 22, left + side, 22 + side), outline=FAINT)
-            for i, (x, y) in enumerate(spots):
+            for i in torch.randperm(len(spots), generator=torch.Generator().manual_seed(0)).tolist():
+                x, y = spots[i]  # in mixed order, so that no domain hides the other
                 box = (left + x - 2, 22 + y - 2, left + x + 2, 22 + y + 2)
                 draw.ellipse(box, fill=colours[self._domain(i)])
             for i, drawing in drawings.items():

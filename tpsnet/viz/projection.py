@@ -22,8 +22,8 @@ def umap_map(
     folder: Path,
     *,
     start: Float[Tensor, "points 2"] | None = None,
-    neighbours: int = 15,
-    min_distance: float = 0.2,
+    neighbours: int = 30,
+    min_distance: float = 0.5,
     seed: int = 0,
 ) -> Float[Tensor, "points 2"]:
     """Two coordinates a point by UMAP under the cosine distance; a second call reads the first one's file.
@@ -33,7 +33,7 @@ def umap_map(
         folder: where the coordinates are kept.
         start: coordinates to start from, e.g. the map before training, so that two maps can be compared by
             eye; without it UMAP's spectral start.
-        neighbours: size of the neighbourhood UMAP keeps together.
+        neighbours: size of the neighbourhood UMAP keeps together; about a class in both domains reads well.
         min_distance: how tightly UMAP packs points.
         seed: of UMAP.
 
