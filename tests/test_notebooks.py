@@ -177,3 +177,11 @@ def test_a_write_that_breaks_off_leaves_the_earlier_result(notebook, tmp_path, m
         run_notebook(source, output)
     assert output.read_text() == "an earlier result"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.ipynb", "source"]
+
+
+def test_a_reader_of_the_earlier_result_is_not_disturbed(notebook, tmp_path):
+    output = tmp_path / "out.ipynb"
+    output.write_text("an earlier result")
+    with output.open() as reader:
+        run_notebook(notebook(), output)
+        assert reader.read() == "an earlier result"
