@@ -122,6 +122,7 @@ def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) ->
         colour = (AFTER, BEFORE)[i % 2]
         figure.add_box(x=values.numpy(), name=label, boxpoints=False, line={"color": colour, "width": 1.5})
     figure.update_layout(width=760, height=90 + 75 * len(groups), margin={"l": 250, "t": 20})
-    figure.update_xaxes(title=axis, range=[-0.3, 1.02])
+    lowest = min(float(values.min()) for values in groups.values())
+    figure.update_xaxes(title=axis, range=[min(-0.3, lowest) - 0.02, 1.02])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
