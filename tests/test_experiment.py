@@ -1,6 +1,7 @@
 """The table: its rows against direct calls, what a kill costs, and what may not be mixed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,16 @@ from pictures import write_tree
 from tpsnet import experiment
 from tpsnet.backbone import load_backbone
 from tpsnet.evaluation import evaluate
-from tpsnet.experiment import FLOORS, TRAINED, TableConfig, all_pairs, embeddings, fill_table, load_pair
+from tpsnet.experiment import (
+    FLOORS,
+    SWITCHES,
+    TRAINED,
+    TableConfig,
+    all_pairs,
+    embeddings,
+    fill_table,
+    load_pair,
+)
 from tpsnet.methods import Frozen
 from tpsnet.types import InputError
 
@@ -73,6 +83,34 @@ def test_a_killed_table_goes_on(cfg, short, monkeypatch):
     assert ran == [row["row"] for row in whole[3:]]
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(whole))
     assert [json.loads(line) for line in file.read_text().splitlines()][1:] == json.loads(json.dumps(whole))
+
+
+def test_two_workers_fill_the_same_rows(cfg, root, tmp_path, small_clip, capfd):
+    some = {"pairs": all_pairs(root)[:2], "names": ("frozen CLIP", "TPSNet"), "seeds": (0,)}
+    alone = fill_table(replace(cfg, **some))
+    capfd.readouterr()
+    together = fill_table(replace(cfg, **some, folder=tmp_path / "other", workers=2))
+    assert [(r["row"], r["pair"]) for r in together] == [(r["row"], list(r["pair"])) for r in alone]
+    for one, other in zip(alone[::2], together[::2], strict=True):  # training depends on the thread count
+        assert other["row"] == "frozen CLIP"
+        for here, there in zip(one["directions"], other["directions"], strict=True):
+            assert there["mAP@All"] == pytest.approx(here["mAP@All"])
+    shown = capfd.readouterr().out
+    assert "table 100 %" in shown and "network" not in shown
+    assert len((tmp_path / "other" / "rows.jsonl").read_text().splitlines()) == 1 + 4
+
+
+def test_what_a_worker_cannot_do_reaches_the_caller(cfg, monkeypatch):
+    monkeypatch.setattr(experiment, "load_pair", lambda *_: None)  # here only: the worker loads by itself
+    with pytest.raises(InputError, match="lime"):
+        fill_table(replace(cfg, pairs=(("flat", "lime"), ("flat", "line")), workers=2))
+
+
+def test_every_switch_changes_the_training(cfg, short, small_clip):
+    rows = fill_table(replace(cfg, names=("TPSNet", *SWITCHES), seeds=(0,)))
+    assert [r["row"] for r in rows] == ["TPSNet", *SWITCHES]
+    for changed in SWITCHES.values():
+        assert experiment.TPSNetConfig(clusters=3, **changed) != experiment.TPSNetConfig(clusters=3)
 
 
 def test_rows_of_another_clip_are_not_mixed_in(cfg, short, tmp_path):

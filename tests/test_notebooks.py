@@ -70,6 +70,14 @@ def test_runs_with_its_parameters_in_its_own_folder_under_this_interpreter(noteb
     assert "partial" not in output.read_text()
 
 
+def test_progress_inside_a_cell_reaches_the_terminal_and_the_file(notebook, tmp_path, capfd):
+    output = tmp_path / "small.ipynb"
+    source = notebook("from tpsnet.progress import Progress", 'with Progress(1, "work") as p: p.step("done")')
+    run_notebook(source, output)
+    assert "work 100 % · 0:00 spent · 0:00 left  done" in capfd.readouterr().out
+    assert "work 100 %" in texts(output)
+
+
 def test_a_registered_kernel_of_the_same_name_is_not_used(notebook, tmp_path, monkeypatch):
     kernel = tmp_path / "data" / "kernels" / "python3"
     kernel.mkdir(parents=True)

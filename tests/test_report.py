@@ -60,3 +60,12 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_results(ROWS, tmp_path / "file" / "results.md")
+
+
+def test_switches_stand_in_their_own_table():
+    few = [{**row, "row": "TPSNet, other"} for row in ROWS if row["row"] == ROWS[-1]["row"]][:1]
+    page = results_markdown(ROWS, few)
+    (line,) = [x for x in page.splitlines() if x.startswith("| TPSNet, other")]
+    mean = sum(d["mAP@All"] for d in few[0]["directions"]) / 2
+    assert line.endswith(f"| {mean:.1f} |")
+    assert "TPSNet, other" not in results_markdown(ROWS) and "Single switches" not in results_markdown(ROWS)

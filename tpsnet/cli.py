@@ -5,7 +5,7 @@ What the user can mend ends in one line and exit code 2.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -139,7 +139,7 @@ class Reproduce:
         from tpsnet.notebooks import run_all
 
         run_all(self.notebooks, self.run)
-        Table(self.run, self.pairs, seeds=(0,))()
+        Table(self.run, self.pairs, seeds=(0,), switches=False)()
 
 
 @dataclass(frozen=True)
@@ -152,20 +152,38 @@ class Table:
     """Pairs of domains as FIRST:SECOND; all pairs of the folder by default."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the trained rows."""
+    switches: bool = True
+    """Also show what TPSNet's other switches do, on the first two pairs with the first seed."""
+    workers: int | None = None
+    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
     source: tyro.conf.OmitArgPrefixes[Source] = Source()
 
     def __call__(self) -> None:
         """Fill what is missing, then write results.md."""
-        from tpsnet.experiment import TableConfig, all_pairs, fill_table
+        from joblib import cpu_count
+
+        from tpsnet.experiment import SWITCHES, TableConfig, all_pairs, fill_table
         from tpsnet.report import write_results
 
         source = self.source
         root = source.where()
         pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(root)
+        if not (self.seeds and (self.workers is None or self.workers > 0)):
+            raise InputError("--seeds needs at least one seed, and --workers at least 1")
+        workers = self.workers or (min(4, cpu_count()) if source.device == "cpu" else 1)
         cfg = TableConfig(
-            self.folder, root, pairs, self.seeds, source.clip(), source.pretrained, source.device
+            self.folder,
+            root,
+            pairs,
+            self.seeds,
+            source.clip(),
+            source.pretrained,
+            source.device,
+            workers=workers,
         )
-        write_results(fill_table(cfg), self.folder / "results.md")
+        rows = fill_table(cfg)
+        few = replace(cfg, pairs=pairs[:2], seeds=self.seeds[:1], names=("TPSNet", *SWITCHES))
+        write_results(rows, self.folder / "results.md", fill_table(few) if self.switches else [])
         print(f"wrote {self.folder / 'results.md'}")
 
 

@@ -1,10 +1,14 @@
 """The rows of the results table: every method on every pair and seed, one JSON line each, resumable."""
 
+import contextlib
 import dataclasses
+import io
 import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from joblib import Parallel, delayed
 
 from tpsnet.backbone import Backbone, load_backbone
 from tpsnet.data import image_folder, load_images, shared_classes
@@ -20,6 +24,11 @@ TRAINED: dict[str, dict[str, object]] = {
     "TPSNet": {},
     "TPSNet, no text prior": {"text_prior": False},
     "TPSNet, no phase prior": {"phase_prior": False},
+}
+SWITCHES: dict[str, dict[str, object]] = {
+    "TPSNet, the nearest prompt asks": {"synergy": "assigned"},
+    "TPSNet, prompts ask the pooled vector": {"synergy": "literal"},
+    "TPSNet, each domain clustered alone": {"joint_clusters": False},
 }
 
 
@@ -84,7 +93,7 @@ def run_row(name: str, backbone: Backbone, pair: Pair, seed: int, run: Path | No
     """Train (if the row trains) and score one row on one pair, in both directions.
 
     Args:
-        name: a key of ``FLOORS`` or ``TRAINED``.
+        name: a key of ``FLOORS``, ``TRAINED`` or ``SWITCHES``.
         backbone: the CLIP; it is not changed.
         pair: the two domains.
         seed: of clusters, weights, batches and augmentation; the floors have none.
@@ -93,7 +102,7 @@ def run_row(name: str, backbone: Backbone, pair: Pair, seed: int, run: Path | No
     if name in FLOORS:
         directions = score(embeddings(Frozen(backbone, centre=FLOORS[name]), pair))
     else:
-        settings = TPSNetConfig(clusters=pair.n_classes, seed=seed, **TRAINED[name])
+        settings = TPSNetConfig(clusters=pair.n_classes, seed=seed, **(TRAINED | SWITCHES)[name])
         method = TPSNet(backbone, *pair.images, settings)
         fit(method, pair.images, FitConfig(seed=seed, run=run))
         directions = score(embeddings(method, pair), seeds=(seed,))
@@ -152,6 +161,8 @@ class TableConfig:
         model: address or name of the CLIP.
         pretrained: tag of a named CLIP.
         device: where to compute.
+        names: the rows, keys of ``FLOORS``, ``TRAINED`` and ``SWITCHES``.
+        workers: processes that share the processor's threads and fill rows at the same time.
     """
 
     folder: Path
@@ -161,6 +172,8 @@ class TableConfig:
     model: str
     pretrained: str | None = None
     device: str = "cpu"
+    names: tuple[str, ...] = (*FLOORS, *TRAINED)
+    workers: int = 1
 
 
 def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
@@ -171,7 +184,7 @@ def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
 def fill_table(cfg: TableConfig) -> list[dict]:
     """Run every missing row; give back all rows that ``cfg`` asks for.
 
-    A killed call loses the row it was at; the next call goes on from there.
+    A killed call loses the rows it was at; the next call goes on from there.
 
     Raises:
         InputError: ``rows.jsonl`` was made with another CLIP, other pictures or other settings.
@@ -179,23 +192,35 @@ def fill_table(cfg: TableConfig) -> list[dict]:
     jobs = [
         (name, seed, pair)
         for pair in cfg.pairs
-        for name in (*FLOORS, *TRAINED)
-        for seed in (cfg.seeds if name in TRAINED else (0,))
+        for name in cfg.names
+        for seed in ((0,) if name in FLOORS else cfg.seeds)
     ]
     file = cfg.folder / "rows.jsonl"
     rows = _open_rows(file, _settings(cfg))
     missing = [job for job in jobs if job not in rows]
-    backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
+    size = load_backbone(cfg.model, cfg.pretrained, cfg.device).image_size
+    for pair in {names: None for _, _, names in missing}:
+        load_pair(cfg.root, pair, size)  # decoded once, and complained about once, before any training
+    parallel = Parallel(cfg.workers, return_as="generator_unordered")
     with Progress(len(jobs), "table") as progress:
         progress.skip(len(jobs) - len(missing))
-        for names, group in itertools.groupby(missing, key=lambda job: job[2]):
-            pair = load_pair(cfg.root, names, backbone.image_size)
-            for name, seed, _ in group:
-                rows[name, seed, names] = run_row(name, backbone, pair, seed)
-                with file.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(rows[name, seed, names]) + "\n")
-                progress.step(f"{' ↔ '.join(names)}: {name}, seed {seed}")
+        for row in parallel(delayed(_run_job)(cfg, *job) for job in missing):
+            job = row["row"], row["seed"], tuple(row["pair"])
+            rows[job] = row
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            progress.step(f"{' ↔ '.join(job[2])}: {job[0]}, seed {job[1]}")
     return [rows[job] for job in jobs]
+
+
+def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str]) -> dict:
+    """One row; of several at the same time none writes to the terminal."""
+    with contextlib.ExitStack() as quiet:
+        if cfg.workers > 1:
+            quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
+        return run_row(name, backbone, load_pair(cfg.root, names, backbone.image_size), seed)
 
 
 def _settings(cfg: TableConfig) -> dict:

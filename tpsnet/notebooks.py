@@ -22,6 +22,7 @@ from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
+from tpsnet.progress import PLAIN
 from tpsnet.types import InputError
 
 SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
@@ -45,7 +46,9 @@ class ThisPython(AsyncKernelManager):
         """The kernel's command, without a look at any kernelspec file."""
         argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         encryption = {"supported_encryption": "curve"}
-        return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata=encryption)
+        return KernelSpec(
+            argv=argv, env={PLAIN: "1"}, display_name="Python 3", language="python", metadata=encryption
+        )
 
 
 def run_notebook(

@@ -1,12 +1,15 @@
 """Progress with remaining time: a bar in a terminal, one updated line in a notebook, sparse lines elsewhere.
 
-A notebook's line is a display that is updated in place, so that a file executed by papermill ends with the
-finished line, not with a bar frozen at 0 %.
+``run_notebook`` asks for the sparse lines by ``PLAIN`` in the kernel's environment: it passes them on to
+whoever waits for it, and the executed file ends with the finished line, not with a bar frozen at 0 %.
 """
 
+import os
 import sys
 import time
 from types import TracebackType
+
+PLAIN = "TPSNET_PLAIN_PROGRESS"
 
 
 class Progress:
@@ -74,5 +77,5 @@ def clock(seconds: float) -> str:
 
 
 def _in_notebook() -> bool:
-    shell = sys.modules.get("IPython")
+    shell = sys.modules.get("IPython") if PLAIN not in os.environ else None
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import torch
+from joblib import cpu_count
 
 from tpsnet.evaluation import ProtocolCard
 from tpsnet.types import InputError
@@ -29,11 +30,12 @@ PUBLISHED = {
 }
 
 
-def results_markdown(rows: list[dict]) -> str:
+def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> str:
     """The page of a filled table.
 
     Args:
         rows: what ``experiment.fill_table`` returns.
+        switches: rows of a smaller table, which show what single settings do.
     """
     names = list(dict.fromkeys(row["row"] for row in rows))
     pairs = list(dict.fromkeys(tuple(row["pair"]) for row in rows))
@@ -55,6 +57,7 @@ def results_markdown(rows: list[dict]) -> str:
     ]
     for metric in METRICS:
         parts += [f"## {metric} by direction", _by_direction(rows, names, metric)]
+    parts += _switches(switches) if switches else []
     parts += [
         "## Protocol",
         _protocol(rows),
@@ -66,12 +69,12 @@ def results_markdown(rows: list[dict]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_results(rows: list[dict], path: Path) -> None:
+def write_results(rows: list[dict], path: Path, switches: list[dict] | None = None) -> None:
     """Write the page; a reader never sees half of it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        partial.write_text(results_markdown(rows), encoding="utf-8")
+        partial.write_text(results_markdown(rows, switches), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path} ({error}); free some space or choose another folder") from None
@@ -108,6 +111,17 @@ def _mean_std(values: list[float]) -> str:
     return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
+def _switches(rows: list[dict]) -> list[str]:
+    """Means over the directions of the few pairs that these rows have."""
+    pairs = ", ".join(dict.fromkeys(" ↔ ".join(row["pair"]) for row in rows))
+    names = dict.fromkeys(row["row"] for row in rows)
+    return [
+        "## Single switches",
+        f"Mean over both directions of {pairs}; seed {rows[0]['seed']}.",
+        _table(["", *METRICS], [[n, *(_overall(rows, n, m) for m in METRICS)] for n in names]),
+    ]
+
+
 def _protocol(rows: list[dict]) -> str:
     """One card: what is the same for all numbers; sizes differ by direction."""
     cards = [d["card"] for r in rows for d in r["directions"]]
@@ -132,7 +146,7 @@ def made_with() -> str:
     packages = ("torch", "torchvision", "open_clip_torch", "numpy")
     versions = ", ".join(f"{p} {version(p)}" for p in packages)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {gpu}"
+    machine = f"{platform.machine()}, {cpu_count()} cores, {gpu}"
     return f"Commit {_commit()}; Python {platform.python_version()}, {versions}; {machine}."
 
 

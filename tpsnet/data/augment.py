@@ -31,7 +31,7 @@ class AugmentConfig:
         blur_sigma: its least and greatest standard deviation, as a share of the picture's width.
     """
 
-    crop_scale: tuple[float, float] = (0.7, 1.0)
+    crop_scale: tuple[float, float] = (0.5, 1.0)
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
     jitter: float = 0.8
