@@ -1,18 +1,21 @@
-"""CLIP as unit vectors and tokens, learnable prompts, and the phase of an image."""
+"""CLIP as unit vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
 
 from tpsnet.backbone.clip import Backbone, embedded_clip, load_backbone
 from tpsnet.backbone.embed import autocast, embed_all
+from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts
 
 __all__ = [
     "Backbone",
     "DomainPrompts",
+    "MoCo",
     "PhaseEncoder",
     "autocast",
     "embed_all",
     "embedded_clip",
     "load_backbone",
+    "load_moco",
     "phase_image",
     "swap_amplitude",
     "to_grey",

@@ -61,9 +61,17 @@ class Backbone(nn.Module):
                 module.eval()
         return self
 
-    def encode_image(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch dim"]:
-        """Unit embeddings of RGB images in [0, 1]."""
-        return F.normalize(self.clip.encode_image(self._prepare(images)).float(), dim=1)
+    @property
+    def tower(self) -> nn.Module:
+        """The image tower: what fine-tuning trains."""
+        return self.clip.visual
+
+    def encode_image(
+        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """Unit embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
+        encode = self.clip.encode_image if tower is None else tower
+        return F.normalize(encode(self._prepare(images)).float(), dim=1)
 
     def encode_tokens(
         self, images: Float[Tensor, "batch 3 size size"]

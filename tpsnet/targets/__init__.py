@@ -1,6 +1,25 @@
-"""What stands in for labels: clusters, and one prototype a class."""
+"""What stands in for labels: clusters, prototypes, memories and neighbours across the domains."""
 
+from tpsnet.targets.elbow import Elbow, elbow
 from tpsnet.targets.kmeans import KMeans, kmeans
+from tpsnet.targets.memory import remember
+from tpsnet.targets.neighbours import Matches, discrepancy, match
 from tpsnet.targets.prototypes import class_means, momentum_update
+from tpsnet.targets.unified import Unified, matches, translate, unify
 
-__all__ = ["KMeans", "class_means", "kmeans", "momentum_update"]
+__all__ = [
+    "Elbow",
+    "KMeans",
+    "Matches",
+    "Unified",
+    "class_means",
+    "discrepancy",
+    "elbow",
+    "kmeans",
+    "match",
+    "matches",
+    "momentum_update",
+    "remember",
+    "translate",
+    "unify",
+]

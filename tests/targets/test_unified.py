@@ -1,0 +1,109 @@
+"""The unified structure against slow loops, merges worked by hand, and its bookkeeping."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from tpsnet.targets import matches, translate, unify
+from tpsnet.types import InputError
+
+
+def slow_matches(own, moved) -> list[tuple[int, int]]:
+    """Every assignment tried, the cheapest kept, eq. 9 on lists."""
+    own, moved = own.tolist(), moved.tolist()
+    swapped = len(own) > len(moved)
+    few, many = (moved, own) if swapped else (own, moved)
+    cheapest = min(
+        itertools.permutations(range(len(many)), len(few)),
+        key=lambda p: sum(math.dist(few[i], many[j]) for i, j in enumerate(p)),
+    )
+    least = [
+        min((math.dist(a, b) for a, b in itertools.combinations(x, 2)), default=math.inf)
+        for x in (own, moved)
+    ]
+    pairs = [(j, i) if swapped else (i, j) for i, j in enumerate(cheapest)]
+    return sorted((a, b) for a, b in pairs if math.dist(own[a], moved[b]) < min(least))
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (5, 3), (3, 5), (1, 4), (4, 1)])
+def test_same_pairs_as_every_assignment_tried(sizes, rng):
+    for _ in range(20):
+        own = torch.randn(sizes[0], 3, generator=rng, dtype=torch.float64)
+        near = own[torch.randperm(sizes[0], generator=rng)]
+        moved = torch.cat([near, torch.randn(5, 3, generator=rng, dtype=torch.float64)])[: sizes[1]]
+        moved = moved + 0.3 * torch.randn(moved.shape, generator=rng, dtype=torch.float64)
+        found = [tuple(x) for x in torch.stack(matches(own, moved), dim=1).tolist()]
+        assert found == slow_matches(own, moved)
+
+
+def test_a_merge_by_hand():
+    """On a line: 0 and 10 against 1, 14 and 30. Smallest gaps 10 and 13; 0–1 and 10–14 are nearer."""
+    own, moved = torch.tensor([[0.0], [10.0]]), torch.tensor([[30.0], [1.0], [14.0]])
+    both = unify(own, moved)
+    assert both.prototypes[:, 0].tolist() == [0.5, 12.0, 30.0]
+    assert both.own.tolist() == [0, 1] and both.other.tolist() == [2, 0, 1]
+    assert both.merged.tolist() == [True, True, False]
+
+
+def test_the_condition_is_strict_and_looks_at_both_domains():
+    own = torch.tensor([[0.0], [10.0]])
+    assert unify(own, torch.tensor([[4.0], [14.0]])).merged.tolist() == [True, True]
+    # ten apart is not nearer than ten
+    assert unify(own, torch.tensor([[0.5], [20.0]])).merged.tolist() == [True, False, False]
+    # the other domain's own smallest gap counts too: 3 is near enough for a gap of 10, not for one of 2
+    assert unify(own, torch.tensor([[3.0], [40.0]])).merged.sum() == 1
+    assert unify(own, torch.tensor([[3.0], [40.0], [42.0]])).merged.sum() == 0
+
+
+def test_no_merge_at_all(rng):
+    own, moved = torch.randn(4, 3, generator=rng), torch.randn(6, 3, generator=rng)
+    for both in (unify(own, moved, merge=False), unify(own, moved + 100)):
+        assert torch.equal(
+            both.prototypes, torch.cat([own, moved if not both.prototypes.max() > 50 else moved + 100])
+        )
+        assert both.other.tolist() == list(range(4, 10)) and not both.merged.any()
+
+
+def test_every_prototype_merges(rng):
+    own = 10 * torch.eye(5)
+    order = torch.randperm(5, generator=rng)
+    both = unify(own, own[order] + 0.2)
+    assert both.merged.all() and torch.equal(both.other, order)
+    torch.testing.assert_close(both.prototypes, own + 0.1)
+
+
+def test_one_cluster_each_is_the_same_cluster():
+    both = unify(torch.tensor([[0.0, 0.0]]), torch.tensor([[5.0, 0.0]]))
+    assert both.prototypes.tolist() == [[2.5, 0.0]] and both.other.tolist() == [0]
+
+
+def test_every_cluster_finds_its_own_row(rng):
+    own = torch.randn(7, 3, generator=rng)
+    moved = torch.cat([own[:3] + 0.01, torch.randn(4, 3, generator=rng)])
+    both = unify(own, moved)
+    assert len(both.prototypes) == 14 - int(both.merged.sum()) and both.merged[:3].all()
+    for cluster, row in enumerate(both.other.tolist()):
+        expected = (own[row] + moved[cluster]) / 2 if both.merged[row] else moved[cluster]
+        assert torch.equal(both.prototypes[row], expected)
+    for cluster, row in enumerate(both.own.tolist()):
+        if not both.merged[row]:
+            assert torch.equal(both.prototypes[row], own[cluster])
+
+
+def test_translation_takes_one_mean_to_the_other(rng):
+    start, goal = torch.randn(9, 4, generator=rng), torch.randn(5, 4, generator=rng)
+    moved = translate(start, start, goal)
+    torch.testing.assert_close(moved.mean(dim=0), goal.mean(dim=0))
+    by_hand = translate(
+        torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0, 2.0], [2.0, 2.0]]), torch.tensor([[5.0, 0.0]])
+    )
+    assert by_hand.tolist() == [[5.0, -1.0]]
+    torch.testing.assert_close(translate(moved, goal, start), start)
+
+
+def test_nan_is_one_line(rng):
+    own = torch.randn(3, 2, generator=rng)
+    with pytest.raises(InputError, match="NaN"):
+        unify(own, torch.full((2, 2), torch.nan))

@@ -1,0 +1,70 @@
+r"""Switchable nearest-neighbour matching across the domains.
+
+With :math:`\delta(u, v) = (1 - \cos(u, v)) \lVert u - v\rVert`, a picture's own cluster c as a row
+:math:`\tilde p` of the other domain's unified prototypes P, its nearest memory row :math:`m^\ast` over there,
+and :math:`p^\ast` the row of P nearest to :math:`m^\ast`:
+
+.. math:: L_{SN^2M} = -\frac1B \sum_i \log \frac{e^{\langle z_i, \tilde p_i\rangle/\tau}
+          + [p_i^\ast = \tilde p_i]\, e^{\langle z_i, m_i^\ast\rangle/\tau}}
+          {\sum_{p \in P} e^{\langle z_i, p\rangle/\tau} + \sum_j e^{\langle z_i, m_j\rangle/\tau}}
+
+The neighbour counts only where its prototype is the picture's own: the two "switch".
+
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 15–17. INFERRED: the sum over the other domain runs over
+its memory. Ours differs: "the same prototype" is an equality of row numbers, never of floats. What is matched
+with what comes from ``targets.neighbours``.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def switchable_matching(
+    z: Float[Tensor, "batch dim"],
+    prototypes: Float[Tensor, "row dim"],
+    memory: Float[Tensor, "n dim"],
+    row: Int[Tensor, " batch"],
+    neighbour: Int[Tensor, " batch"],
+    agree: Bool[Tensor, " batch"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Eq. 17, the mean over the batch.
+
+    Args:
+        z: embeddings of one domain, unit rows.
+        prototypes: the other domain's unified set, unit rows, no gradient.
+        memory: the other domain's memory, unit rows, no gradient.
+        row: each picture's own cluster, as a row of ``prototypes``.
+        neighbour: its nearest memory row.
+        agree: whether that neighbour's nearest prototype is ``row``.
+        temperature: of all exponents, positive.
+    """
+    to_prototypes, to_memory = z @ prototypes.T / temperature, z @ memory.T / temperature
+    everything = torch.cat([to_prototypes, to_memory], dim=1).logsumexp(dim=1)
+    prototype = to_prototypes.gather(1, row[:, None])[:, 0]
+    neighbour = to_memory.gather(1, neighbour[:, None])[:, 0]
+    both = torch.logaddexp(prototype, neighbour)
+    return (everything - torch.where(agree, both, prototype)).mean()
+
+
+def nearest_neighbour_contrast(
+    z: Float[Tensor, "batch dim"],
+    memory: Float[Tensor, "n dim"],
+    neighbour: Int[Tensor, " batch"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """What is left without prototypes: each row against the whole memory, its nearest neighbour being right.
+
+    The search of UCDIR (ECCV 2022), UEM's ablation "without SN²M"; its form here is INFERRED.
+
+    Args:
+        z: embeddings of one domain, unit rows.
+        memory: the other domain's memory, unit rows, no gradient.
+        neighbour: each picture's nearest memory row.
+        temperature: of the softmax, positive.
+    """
+    return F.cross_entropy(z @ memory.T / temperature, neighbour)

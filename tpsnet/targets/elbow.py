@@ -1,0 +1,63 @@
+r"""The number of clusters by the elbow of the k-means cost.
+
+The curve of inertia over k is scaled to the unit square; the elbow is the k farthest below the chord between
+its ends: :math:`\max_k\,(1 - x_k) - y_k`.
+
+Source: UEM (NeurIPS 2024, arXiv:2403.05690) names "the elbow method"; rule and grid are INFERRED (the rule
+is that of Kneedle, Satopää et al. 2011, without smoothing).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tpsnet.targets.kmeans import kmeans
+from tpsnet.types import InputError
+
+
+@dataclass(frozen=True)
+class Elbow:
+    """The curve, for a plot, and its elbow.
+
+    Attributes:
+        ks: numbers of clusters tried, rising.
+        inertia: cost of each.
+        k: the chosen number.
+    """
+
+    ks: tuple[int, ...]
+    inertia: tuple[float, ...]
+    k: int
+
+
+def elbow(x: Float[Tensor, "n dim"], ks: tuple[int, ...], *, seed: int) -> Elbow:
+    """Cluster for every k of the grid and find the elbow.
+
+    Args:
+        x: the rows to cluster.
+        ks: the grid, at least one value; larger ones than there are rows are left out.
+        seed: the same seed gives the same elbow.
+
+    Returns:
+        The curve. With fewer than three points, or a flat curve, the smallest k.
+
+    Raises:
+        InputError: no value of the grid fits the rows.
+    """
+    fitting = tuple(k for k in sorted(set(ks)) if 1 <= k <= len(x))
+    if not fitting:
+        raise InputError(f"elbow: none of k = {ks} fits {len(x)} rows; give values from 1 to {len(x)}")
+    inertia = tuple(kmeans(x, k, seed=seed, restarts=1).inertia for k in fitting)
+    return Elbow(fitting, inertia, knee(fitting, inertia))
+
+
+def knee(ks: tuple[int, ...], inertia: tuple[float, ...]) -> int:
+    """The k whose point lies farthest below the chord; of equally far ones the smallest."""
+    x, y = torch.tensor(ks, dtype=torch.float64), torch.tensor(inertia, dtype=torch.float64)
+    drop = y[0] - y[-1]
+    if len(ks) < 3 or drop <= 0:
+        return ks[0]
+    below = 1 - (x - x[0]) / (x[-1] - x[0]) - (y - y[-1]) / drop
+    return ks[int(below.argmax())]

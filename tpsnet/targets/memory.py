@@ -1,0 +1,29 @@
+r"""A memory bank: one slowly moving row a picture.
+
+.. math:: m_i \leftarrow \beta m_i + (1 - \beta) f(x_i)
+
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), eq. 5. INFERRED: rows are normalised after the step.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@torch.no_grad()
+def remember(
+    memory: Float[Tensor, "n dim"],
+    index: Int[Tensor, " batch"],
+    z: Float[Tensor, "batch dim"],
+    momentum: float,
+) -> None:
+    """Move the rows ``index`` towards ``z``, in place; a picture that comes twice counts by its last row.
+
+    Args:
+        memory: unit rows, one a picture.
+        index: positions in the memory.
+        z: unit rows.
+        momentum: kept share, 0 to 1.
+    """
+    memory[index] = F.normalize(momentum * memory[index] + (1 - momentum) * z.to(memory.dtype), dim=1)
