@@ -1,7 +1,6 @@
-"""The table: its rows against direct calls, what a kill costs, and what may not be mixed."""
+"""A pair, a row, a run folder: what reaches scores and what reaches training."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -10,18 +9,10 @@ from pictures import write_tree
 from tpsnet import experiment
 from tpsnet.backbone import load_backbone
 from tpsnet.evaluation import evaluate
-from tpsnet.experiment import (
-    FLOORS,
-    SWITCHES,
-    TRAINED,
-    TableConfig,
-    all_pairs,
-    embeddings,
-    fill_table,
-    load_pair,
-)
-from tpsnet.methods import Frozen
-from tpsnet.types import InputError
+from tpsnet.experiment import RECIPES, load_pair, run_row, train_pair, with_verdicts
+from tpsnet.methods import UEM, Frozen
+from tpsnet.targets import reject_distant, reject_unmerged
+from tpsnet.types import Embeddings, InputError
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -44,101 +35,58 @@ def short(monkeypatch):
     monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: evaluate(q, g, ks=(1, 5), **card))
 
 
-@pytest.fixture
-def cfg(root, tmp_path, small_clip):
-    return TableConfig(tmp_path / "table", root, (("flat", "line"),), (0, 1), small_clip)
-
-
-def test_every_row_once_with_its_card(cfg, short):
-    rows = fill_table(cfg)
-    assert [(r["row"], r["seed"]) for r in rows] == [
-        *((name, 0) for name in FLOORS),
-        *((name, seed) for name in TRAINED for seed in (0, 1)),
-    ]
-    for row in rows:
-        (there, back) = row["directions"]
-        assert (there["query"], there["gallery"]) == ("flat", "line") == (back["gallery"], back["query"])
-        assert there["card"]["seeds"] == ((row["seed"],) if row["row"] in TRAINED else ())
-        assert 0 <= there["mAP@All"] <= 100
-
-
-def test_the_floor_is_the_floor(cfg, short, small_clip):
-    backbone = load_backbone(small_clip)
-    pair = load_pair(cfg.root, ("flat", "line"), backbone.image_size)
-    query, gallery = embeddings(Frozen(backbone), pair)
-    expected = evaluate(query, gallery, ks=(1, 5))
-    there = fill_table(cfg)[0]["directions"][0]
-    assert there["mAP@All"] == expected.mean_ap and there["P@5"] == expected.precision[5]
-
-
-def test_a_killed_table_goes_on(cfg, short, monkeypatch):
-    whole = fill_table(cfg)
-    file = cfg.folder / "rows.jsonl"
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:4]) + lines[4][:40])  # killed in the middle of a line
-    ran = []
-    original = experiment.run_row
-    monkeypatch.setattr(experiment, "run_row", lambda *a: ran.append(a[0]) or original(*a))
-    again = fill_table(cfg)
-    assert ran == [row["row"] for row in whole[3:]]
-    assert json.loads(json.dumps(again)) == json.loads(json.dumps(whole))
-    assert [json.loads(line) for line in file.read_text().splitlines()][1:] == json.loads(json.dumps(whole))
-
-
-def test_two_workers_fill_the_same_rows(cfg, root, tmp_path, small_clip, capfd):
-    some = {"pairs": all_pairs(root)[:2], "names": ("frozen CLIP", "TPSNet"), "seeds": (0,)}
-    alone = fill_table(replace(cfg, **some))
-    capfd.readouterr()
-    together = fill_table(replace(cfg, **some, folder=tmp_path / "other", workers=2))
-    assert [(r["row"], r["pair"]) for r in together] == [(r["row"], list(r["pair"])) for r in alone]
-    for one, other in zip(alone[::2], together[::2], strict=True):  # training depends on the thread count
-        assert other["row"] == "frozen CLIP"
-        for here, there in zip(one["directions"], other["directions"], strict=True):
-            assert there["mAP@All"] == pytest.approx(here["mAP@All"])
-    shown = capfd.readouterr().out
-    assert "table 100 %" in shown and "network" not in shown
-    assert len((tmp_path / "other" / "rows.jsonl").read_text().splitlines()) == 1 + 4
-
-
-def test_what_a_worker_cannot_do_reaches_the_caller(cfg, monkeypatch):
-    monkeypatch.setattr(experiment, "load_pair", lambda *_: None)  # here only: the worker loads by itself
-    with pytest.raises(InputError, match="lime"):
-        fill_table(replace(cfg, pairs=(("flat", "lime"), ("flat", "line")), workers=2))
-
-
-def test_every_switch_changes_the_training(cfg, short, small_clip):
-    rows = fill_table(replace(cfg, names=("TPSNet", *SWITCHES), seeds=(0,)))
-    assert [r["row"] for r in rows] == ["TPSNet", *SWITCHES]
-    for changed in SWITCHES.values():
-        assert experiment.TPSNetConfig(clusters=3, **changed) != experiment.TPSNetConfig(clusters=3)
-
-
-def test_rows_of_another_clip_are_not_mixed_in(cfg, short, tmp_path):
-    from conftest import write_clip
-
-    fill_table(cfg)
-    other = TableConfig(cfg.folder, cfg.root, cfg.pairs, (0,), write_clip(tmp_path / "other", "vit"))
-    with pytest.raises(InputError, match="another model"):
-        fill_table(other)
-
-
-def test_all_pairs(root):
-    assert all_pairs(root) == (("flat", "line"), ("flat", "solid"), ("line", "solid"))
-
-
-def test_labels_reach_scores_only(cfg, short, monkeypatch, small_clip):
+@pytest.mark.parametrize("name", ["TPSNet", "UEM"])
+def test_labels_reach_scores_only(name, root, short, monkeypatch, small_clip):
     """With every label of the tree shuffled, the trained vectors stay bit for bit."""
     backbone = load_backbone(small_clip)
     seen = []
     monkeypatch.setattr(
-        experiment, "score", lambda both, **card: seen.append([e.vectors for e in both]) or []
+        experiment, "directions", lambda m, p, *_, **__: seen.append([m.embed(i) for i in p.images])
     )
-    pair = load_pair(cfg.root, ("flat", "line"), backbone.image_size)
-    experiment.run_row("TPSNet", backbone, pair, 0)
+    pair = load_pair(root, ("flat", "line"), backbone.image_size)
+    run_row(name, backbone, pair, 0)
     for domain in pair.domains:
         domain.labels.copy_(domain.labels.flip(0))
-    experiment.run_row("TPSNet", backbone, pair, 0)
+    run_row(name, backbone, pair, 0)
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
+
+
+def test_a_restricted_pair_holds_the_same_pictures_twice(root, small_clip):
+    whole = load_pair(root, ("flat", "line"), 32)
+    pair = whole.restrict("open", seed=1)
+    assert (len(pair.domains[0]), len(pair.domains[1]), pair.n_classes) == (15, 5, 3)
+    for domain, images, before in zip(pair.domains, pair.images, range(2), strict=True):
+        assert len(domain) == len(images)
+        for path, pixels in zip(domain.paths, images.pixels, strict=True):
+            at = whole.domains[before].paths.index(path)
+            assert torch.equal(pixels, whole.images[before].pixels[at])
+
+
+def test_each_method_is_judged_by_its_own_rule(root, small_clip):
+    backbone = load_backbone(small_clip)
+    pair = load_pair(root, ("flat", "line"), backbone.image_size).restrict("open", seed=0)
+    frozen, uem = Frozen(backbone), RECIPES["UEM"](backbone, pair, 0)
+    for method in (frozen, uem):
+        query, gallery = experiment.embeddings(method, pair)
+        if isinstance(method, UEM):
+            expected = reject_unmerged(query.vectors, gallery.vectors, method.n_clusters, seed=0)
+        else:
+            expected = reject_distant(query.vectors, gallery.vectors, 3, seed=0)
+        assert torch.equal(with_verdicts(method, query, gallery, 0).rejected, expected.rejected)
+
+
+def test_a_run_folder_holds_embeddings_and_scores(root, short, tmp_path, small_clip):
+    run = tmp_path / "run"
+    rows = train_pair(root, ("flat", "line"), run, model=small_clip, name="UEM", setting="open", seed=1)
+    assert json.loads((run / "scores.json").read_text()) == json.loads(json.dumps(rows))
+    assert [row["row"] for row in rows] == ["frozen CLIP", "frozen CLIP, centred", "UEM"]
+    for folder in ("before", "after"):
+        query, gallery = (Embeddings.load(run / folder / f"{d}.safetensors") for d in ("flat", "line"))
+        assert query.rejected is not None and gallery.rejected is None
+        assert (len(query), len(gallery)) == (15, 5)
+    again = evaluate(query, gallery, ks=(1, 5))
+    assert rows[-1]["directions"][0]["mAP@All"] == again.mean_ap
+    assert rows[-1]["directions"][0]["shared_accuracy"] == again.detection.shared_accuracy
 
 
 def test_a_gallery_too_small_to_score_costs_no_training(root, tmp_path, small_clip):

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tpsnet.evaluation import ProtocolCard
-from tpsnet.report import mean_of_directions, results_markdown, write_results
+from tpsnet.report import mean_of_directions, results_markdown, universal_markdown, write_page
 from tpsnet.types import InputError
 
 
@@ -55,11 +55,11 @@ def test_the_page_states_protocol_published_figures_and_versions():
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):
-    write_results(ROWS, tmp_path / "new" / "results.md")
+    write_page(results_markdown(ROWS), tmp_path / "new" / "results.md")
     assert (tmp_path / "new" / "results.md").read_text() == results_markdown(ROWS)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
-        write_results(ROWS, tmp_path / "file" / "results.md")
+        write_page("# Results", tmp_path / "file" / "results.md")
 
 
 def test_switches_stand_in_their_own_table():
@@ -69,3 +69,35 @@ def test_switches_stand_in_their_own_table():
     mean = sum(d["mAP@All"] for d in few[0]["directions"]) / 2
     assert line.endswith(f"| {mean:.1f} |")
     assert "TPSNet, other" not in results_markdown(ROWS) and "Single switches" not in results_markdown(ROWS)
+
+
+def under(
+    setting: str, name: str, pair: tuple[str, str], seed: int, mean_ap: float, private: float | None
+) -> dict:
+    """One row of the universal table: its single direction, with verdicts."""
+    made = row(name, seed, mean_ap, 0.0)
+    found = {"private_accuracy": private, "shared_accuracy": 80.0, "accuracy": 70.0, "h_score": private}
+    there = made["directions"][0] | found
+    return made | {"pair": list(pair), "setting": setting, "directions": [there]}
+
+
+def test_universal_means_by_hand():
+    """Over pairs first, then over seeds: (10 + 30) / 2 and (20 + 60) / 2 are 30.0 ± 14.1."""
+    pairs = [("line", "flat"), ("flat", "solid")]
+    values = {(0, 0): 10.0, (0, 1): 30.0, (1, 0): 20.0, (1, 1): 60.0}
+    rows = [
+        under(setting, "UEM", pairs[p], seed, value, 60.0 if setting == "open" else None)
+        for setting in ("closed", "open")
+        for (seed, p), value in values.items()
+    ]
+    ablation = [under("open", "UEM, no SEL", pairs[0], 0, 5.0, 55.0)]
+    page = universal_markdown(rows, ablation)
+    closed, opened, ablated = (
+        page.split("## Closed")[1].split("## Open")[0],
+        *page.split("## Open")[1].split("## Abl"),
+    )
+    assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 80.0 ± 0.0 | 70.0 ± 0.0 |" in closed
+    assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 60.0 ± 0.0 | 80.0 ± 0.0 | 70.0 ± 0.0 | 60.0 ± 0.0 |" in opened
+    assert "| line → flat | 15.0 ± 7.1 |" in closed and "private rejected" not in closed
+    assert "| UEM, no SEL | 5.0 | 5.0 | 55.0 | 80.0 | 70.0 | 55.0 |" in ablated
+    assert "seeds 0, 1" in page and "## Protocol" in page and "## Made with" in page

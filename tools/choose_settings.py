@@ -25,7 +25,7 @@ from torch import Tensor
 from tpsnet.backbone import embedded_clip, load_backbone
 from tpsnet.data import AugmentConfig, embedded_root
 from tpsnet.engine import FitConfig, fit
-from tpsnet.experiment import embeddings, load_pair, score
+from tpsnet.experiment import directions, embeddings, load_pair
 from tpsnet.methods import TPSNet, TPSNetConfig
 from tpsnet.progress import Progress
 from tpsnet.targets import kmeans
@@ -107,7 +107,7 @@ def judge(setting: Setting, names: tuple[str, str]) -> dict:
         vectors = [part.vectors for part in both]
         found = kmeans(torch.cat(vectors), pair.n_classes, seed=seed).assignment
         clusterings.append(found.split([len(z) for z in vectors]))
-        precise.append(sum(d["mAP@All"] for d in score(both)) / 2)
+        precise.append(sum(d["mAP@All"] for d in directions(method, pair, None, seed)) / 2)
     agreement = 100 * cross_domain_agreement(*clusterings)
     return {
         "setting": setting,

@@ -1,4 +1,4 @@
-"""The command line: ``tpsnet prepare | train | run | reproduce | table``.
+"""The command line: ``tpsnet prepare | train | run | reproduce | table | universal``.
 
 What the user can mend ends in one line and exit code 2.
 """
@@ -7,13 +7,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from tpsnet.notebooks import NotebookFailed, run_notebook
 from tpsnet.startup import check_installation
 from tpsnet.types import InputError
+
+if TYPE_CHECKING:
+    from tpsnet.table import TableConfig
+
+Setting = Literal["closed", "partial", "open", "opda"]
 
 # Rooms that import torchvision or faiss are imported inside the commands: after the start-up check, which
 # else came too late to name a broken installation.
@@ -92,7 +97,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Train:
-    """Train TPSNet on two domains; scores before and after, weights and embeddings in the run folder."""
+    """Train on two domains; scores before and after, weights and embeddings in the run folder."""
 
     first: tyro.conf.Positional[str]
     """One domain."""
@@ -100,10 +105,15 @@ class Train:
     """The other domain."""
     run: tyro.conf.Positional[Path]
     """Folder for log, checkpoint, embeddings and scores."""
+    method: Literal["TPSNet", "UEM"] = "TPSNet"
+    """What to train."""
+    setting: Setting | None = None
+    """Label spaces, drawn by the seed: the first domain asks, the second answers; by default all classes of
+    both, scored in both directions."""
     resume: bool = False
     """Go on from the folder's checkpoint."""
     seed: int = 0
-    """Of clusters, weights, batches and augmentation."""
+    """Of label spaces, clusters, weights, batches and augmentation."""
     source: tyro.conf.OmitArgPrefixes[Source] = Source()
 
     def __call__(self) -> None:
@@ -118,6 +128,8 @@ class Train:
             model=source.clip(),
             pretrained=source.pretrained,
             device=source.device,
+            name=self.method,
+            setting=self.setting,
             seed=self.seed,
             resume=self.resume,
         )
@@ -160,36 +172,54 @@ class Table:
 
     def __call__(self) -> None:
         """Fill what is missing, then write results.md."""
-        from joblib import cpu_count
+        from tpsnet.experiment import SWITCHES
+        from tpsnet.report import results_markdown, write_page
+        from tpsnet.table import all_pairs, fill_table
 
-        from tpsnet.experiment import SWITCHES, TableConfig, all_pairs, fill_table
-        from tpsnet.report import write_results
-
-        source = self.source
-        root = source.where()
-        pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(root)
-        if not (self.seeds and (self.workers is None or self.workers > 0)):
-            raise InputError("--seeds needs at least one seed, and --workers at least 1")
-        workers = self.workers or (min(4, cpu_count()) if source.device == "cpu" else 1)
-        cfg = TableConfig(
-            self.folder,
-            root,
-            pairs,
-            self.seeds,
-            source.clip(),
-            source.pretrained,
-            source.device,
-            workers=workers,
-        )
+        pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(self.source.where())
+        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
         rows = fill_table(cfg)
         few = replace(cfg, pairs=pairs[:2], seeds=self.seeds[:1], names=("TPSNet", *SWITCHES))
-        write_results(rows, self.folder / "results.md", fill_table(few) if self.switches else [])
+        page = results_markdown(rows, fill_table(few) if self.switches else None)
+        write_page(page, self.folder / "results.md")
         print(f"wrote {self.folder / 'results.md'}")
+
+
+@dataclass(frozen=True)
+class Universal:
+    """Fill the table of universal retrieval: frozen CLIP, TPSNet and UEM under several label spaces."""
+
+    folder: Path = Path("runs/universal")
+    """Folder for rows.jsonl and universal.md; a second call goes on."""
+    pairs: tuple[str, ...] = ()
+    """Pairs as QUERY:GALLERY; by default each domain of the folder asks the next."""
+    settings: tuple[Setting, ...] = ("closed", "partial", "open")
+    """Label spaces."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of training and of the classes drawn."""
+    workers: int | None = None
+    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    source: tyro.conf.OmitArgPrefixes[Source] = Source()
+
+    def __call__(self) -> None:
+        """Fill what is missing, then write universal.md."""
+        from tpsnet.experiment import FLOORS, UNIVERSAL
+        from tpsnet.report import universal_markdown, write_page
+        from tpsnet.table import chain, fill_table
+
+        if not self.settings:
+            raise InputError("--settings needs at least one label space")
+        pairs = tuple(_pair(text) for text in self.pairs) or chain(self.source.where())
+        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
+        rows = fill_table(replace(cfg, names=(*FLOORS, "TPSNet", "UEM"), settings=self.settings))
+        ablation = fill_table(replace(cfg, names=tuple(UNIVERSAL), settings=("open",)))
+        write_page(universal_markdown(rows, ablation), self.folder / "universal.md")
+        print(f"wrote {self.folder / 'universal.md'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv``, check the installation, run the command; returns the exit code."""
-    command = tyro.cli(Prepare | Train | Run | Reproduce | Table, prog="tpsnet", args=argv)
+    command = tyro.cli(Prepare | Train | Run | Reproduce | Table | Universal, prog="tpsnet", args=argv)
     try:
         check_installation()
         command()
@@ -203,6 +233,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("tpsnet: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _table(
+    source: Source,
+    folder: Path,
+    pairs: tuple[tuple[str, str], ...],
+    seeds: tuple[int, ...],
+    workers: int | None,
+) -> "TableConfig":
+    """What the two tables share."""
+    from joblib import cpu_count
+
+    from tpsnet.table import TableConfig
+
+    if not (seeds and (workers is None or workers > 0)):
+        raise InputError("--seeds needs at least one seed, and --workers at least 1")
+    return TableConfig(
+        folder,
+        source.where(),
+        pairs,
+        seeds,
+        source.clip(),
+        source.pretrained,
+        source.device,
+        workers=workers or (min(4, cpu_count()) if source.device == "cpu" else 1),
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -58,6 +58,10 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def subset(self, keep: Sequence[int]) -> "Images":
+        """The pictures at the positions ``keep``, in that order."""
+        return Images(self.name, self.pixels[list(keep)])
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -114,6 +118,8 @@ class Embeddings:
         labels: class ids, for evaluation.
         class_names: the class table.
         paths: the pictures, in the order of the rows.
+        rejected: which of them, as queries, have no match in the other domain by the verdict of open-set
+            detection; ``None`` where nobody was asked.
     """
 
     domain: str
@@ -121,13 +127,15 @@ class Embeddings:
     labels: Int[Tensor, " n"]
     class_names: tuple[str, ...]
     paths: tuple[Path, ...]
+    rejected: Bool[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
-        if not (n == len(self.labels) == len(self.paths)):
+        verdicts = n if self.rejected is None else len(self.rejected)
+        if not (n == len(self.labels) == len(self.paths) == verdicts):
             raise InputError(
-                f"embeddings of {self.domain!r}: {n} vectors, {len(self.labels)} labels and "
-                f"{len(self.paths)} paths; give one of each a picture"
+                f"embeddings of {self.domain!r}: {n} vectors, {len(self.labels)} labels, {len(self.paths)} "
+                f"paths and {verdicts} verdicts; give one of each a picture"
             )
         if not n:
             raise InputError(f"embeddings of {self.domain!r}: no pictures")
@@ -154,6 +162,8 @@ class Embeddings:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         tensors = {"vectors": self.vectors.contiguous(), "labels": self.labels.contiguous()}
+        if self.rejected is not None:
+            tensors["rejected"] = self.rejected.contiguous()
         save_file(tensors, partial, metadata={"embeddings": json.dumps(head)})
         partial.replace(path)
 
@@ -164,10 +174,11 @@ class Embeddings:
             with safe_open(path, "pt") as file:
                 head = json.loads((file.metadata() or {})["embeddings"])
                 vectors, labels = file.get_tensor("vectors"), file.get_tensor("labels")
+                rejected = file.get_tensor("rejected") if "rejected" in file.keys() else None  # noqa: SIM118
         except (OSError, SafetensorError, KeyError) as error:
             raise InputError(f"{path} is not a saved Embeddings file ({error})") from None
         paths = tuple(Path(p) for p in head["paths"])
-        return cls(head["domain"], vectors, labels, tuple(head["class_names"]), paths)
+        return cls(head["domain"], vectors, labels, tuple(head["class_names"]), paths, rejected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +190,11 @@ class Ranking:
         scores: cosine similarity, falling along a row.
         relevant: whether the item has the query's class.
         n_relevant: gallery items of the query's class, also those beyond the ``k`` shown.
+        rejected: whether the answer to a query is "no match", whatever its row holds.
     """
 
     indices: Int[Tensor, "query k"]
     scores: Float[Tensor, "query k"]
     relevant: Bool[Tensor, "query k"]
     n_relevant: Int[Tensor, " query"]
+    rejected: Bool[Tensor, " query"]

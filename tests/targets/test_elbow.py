@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpsnet.targets import elbow
+from tpsnet.targets import elbow, grid
 from tpsnet.targets.elbow import knee
 from tpsnet.types import InputError
 
@@ -36,3 +36,9 @@ def test_short_and_flat_curves():
     assert elbow(x, (2, 3, 50), seed=0).ks == (2, 3)
     with pytest.raises(InputError, match="none of k"):
         elbow(x, (6, 7), seed=0)
+
+
+def test_the_grid_reaches_an_eighth_of_the_rows():
+    assert grid(1600)[0] == 2 and grid(1600)[-1] == 200 and len(grid(1600)) == 16
+    assert grid(1) == (1,) and grid(2) == (2,) and grid(30) == (2, 3)
+    assert all(1 <= k <= n for n in range(1, 300) for k in grid(n))

@@ -5,8 +5,10 @@ from tpsnet.data.batches import PairedBatches
 from tpsnet.data.cache import cache_home, load_images
 from tpsnet.data.embedded import embedded_root
 from tpsnet.data.folder import image_folder, shared_classes
+from tpsnet.data.universal import LABEL_SPACES, restrict
 
 __all__ = [
+    "LABEL_SPACES",
     "Augment",
     "AugmentConfig",
     "PairedBatches",
@@ -14,5 +16,6 @@ __all__ = [
     "embedded_root",
     "image_folder",
     "load_images",
+    "restrict",
     "shared_classes",
 ]

@@ -1,7 +1,17 @@
 """From embeddings to rankings and numbers; every number carries the protocol that made it."""
 
+from tpsnet.evaluation.detection import Detection, detection
 from tpsnet.evaluation.metrics import Scores, average_precision, evaluate
 from tpsnet.evaluation.protocol import ProtocolCard
 from tpsnet.evaluation.rank import iter_rankings, rank
 
-__all__ = ["ProtocolCard", "Scores", "average_precision", "evaluate", "iter_rankings", "rank"]
+__all__ = [
+    "Detection",
+    "ProtocolCard",
+    "Scores",
+    "average_precision",
+    "detection",
+    "evaluate",
+    "iter_rankings",
+    "rank",
+]

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from tpsnet.evaluation.detection import Detection, detection
 from tpsnet.evaluation.protocol import ProtocolCard
 from tpsnet.evaluation.rank import check_depth, iter_rankings
 from tpsnet.types import Embeddings, InputError
@@ -35,12 +36,14 @@ class Scores:
         plain_precision: P@k for each k, hits over k.
         mean_ap: mAP@All.
         card: how they were made.
+        detection: of private queries; ``None`` where the queries carry no verdict.
     """
 
     precision: dict[int, float]
     plain_precision: dict[int, float]
     mean_ap: float
     card: ProtocolCard
+    detection: Detection | None = None
 
 
 def evaluate(
@@ -50,11 +53,15 @@ def evaluate(
     engine: str = "torch",
     chunk: int = 256,
     *,
+    label_spaces: str = "closed",
     split: str = "all",
     epoch: str = "last",
     seeds: tuple[int, ...] = (),
 ) -> Scores:
     """Rank the gallery for every query and measure it, in memory O(chunk × gallery).
+
+    Queries without a relevant item (private ones) are left out of P@k and mAP: that is UEM's "shared-set"
+    mAP@All. A verdict ("no match") changes neither; it has its own numbers.
 
     Args:
         query: the pictures that ask.
@@ -62,6 +69,7 @@ def evaluate(
         ks: depths of P@k.
         engine: see ``rank``.
         chunk: queries ranked at once; no number depends on it.
+        label_spaces: for the card: which classes were taken from which domain.
         split: for the card: which pictures are used for what.
         epoch: for the card: which epoch's weights made the vectors.
         seeds: for the card: of the training runs.
@@ -97,6 +105,7 @@ def evaluate(
         ks=ks,
         engine=engine,
         ties="in the gallery's order" if engine == "torch" else f"as {engine} returns them",
+        label_spaces=label_spaces,
         split=split,
         epoch=epoch,
         seeds=seeds,
@@ -106,6 +115,7 @@ def evaluate(
         plain_precision={k: 100 * hits[k] / (k * answerable) for k in ks},
         mean_ap=100 * average.sum().item() / answerable,
         card=card,
+        detection=None if query.rejected is None else detection(query.rejected, n_q == 0),
     )
 
 

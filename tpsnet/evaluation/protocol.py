@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class ProtocolCard:
     """How a set of scores was made.
 
-    What ``evaluate`` knows comes first, the rules of this package follow, the last three are told to it.
+    What ``evaluate`` knows comes first, the rules of this package follow, the last four are told to it.
 
     Attributes:
         query_domain: name of the domain that asks.
@@ -25,6 +25,7 @@ class ProtocolCard:
         lone_rule: what becomes of lone queries.
         self_match: whether a query can find itself.
         similarity: what is compared, and how it is normalised.
+        label_spaces: which classes were taken from which domain.
         split: which pictures are used for what.
         epoch: which epoch's weights were used.
         seeds: of the training runs behind the number; empty where nothing is random.
@@ -45,6 +46,7 @@ class ProtocolCard:
     lone_rule: str = "left out"
     self_match: str = "impossible, two domains"
     similarity: str = "cosine of unit rows"
+    label_spaces: str = "closed"
     split: str = "all"
     epoch: str = "last"
     seeds: tuple[int, ...] = ()
@@ -56,7 +58,8 @@ class ProtocolCard:
         return "\n".join(
             [
                 f"- **{self.query_domain} → {self.gallery_domain}**: {self.n_query} queries, gallery of "
-                f"{self.n_gallery}, {self.n_classes} common classes; self-match {self.self_match}",
+                f"{self.n_gallery}, {self.n_classes} common classes; label spaces {self.label_spaces}; "
+                f"self-match {self.self_match}",
                 f"- **P@k** (k = {', '.join(map(str, self.ks))}): {self.denominator}, "
                 "with n_q relevant items in the gallery",
                 f"- **plain P@k**: {self.plain_denominator}",

@@ -38,6 +38,7 @@ def rank(
         scores=torch.cat([part.scores for part in parts]),
         relevant=torch.cat([part.relevant for part in parts]),
         n_relevant=torch.cat([part.n_relevant for part in parts]),
+        rejected=torch.cat([part.rejected for part in parts]),
     )
 
 
@@ -54,10 +55,12 @@ def iter_rankings(
     _check_pair(query, gallery)
     search = _engine(engine)(gallery.vectors, len(gallery) if k is None else k)
     of_class = gallery.labels.bincount(minlength=len(gallery.class_names))
-    for vectors, labels in zip(query.vectors.split(chunk), query.labels.split(chunk), strict=True):
+    rejected = torch.zeros(len(query), dtype=torch.bool) if query.rejected is None else query.rejected
+    parts = zip(query.vectors.split(chunk), query.labels.split(chunk), rejected.split(chunk), strict=True)
+    for vectors, labels, refused in parts:
         indices, scores = search(vectors)
         relevant = (gallery.labels == labels[:, None]).gather(1, indices)
-        yield Ranking(indices, scores, relevant, of_class[labels])
+        yield Ranking(indices, scores, relevant, of_class[labels], refused)
 
 
 def check_depth(k: int, gallery: Embeddings) -> None:

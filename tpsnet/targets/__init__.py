@@ -1,9 +1,10 @@
 """What stands in for labels: clusters, prototypes, memories and neighbours across the domains."""
 
-from tpsnet.targets.elbow import Elbow, elbow
+from tpsnet.targets.elbow import Elbow, elbow, grid
 from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import remember
 from tpsnet.targets.neighbours import Matches, discrepancy, match
+from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
 from tpsnet.targets.prototypes import class_means, momentum_update
 from tpsnet.targets.unified import Unified, matches, translate, unify
 
@@ -12,13 +13,17 @@ __all__ = [
     "KMeans",
     "Matches",
     "Unified",
+    "Verdict",
     "class_means",
     "discrepancy",
     "elbow",
+    "grid",
     "kmeans",
     "match",
     "matches",
     "momentum_update",
+    "reject_distant",
+    "reject_unmerged",
     "remember",
     "translate",
     "unify",

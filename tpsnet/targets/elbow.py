@@ -32,12 +32,19 @@ class Elbow:
     k: int
 
 
+def grid(rows: int, points: int = 16) -> tuple[int, ...]:
+    """Evenly spaced numbers of clusters from 2 to an eighth of the rows (INFERRED); 1 for a single row."""
+    top = max(2, rows // 8)
+    spaced = {2 + round(i * (top - 2) / (points - 1)) for i in range(points)}
+    return tuple(k for k in sorted(spaced) if k <= rows) or (1,)
+
+
 def elbow(x: Float[Tensor, "n dim"], ks: tuple[int, ...], *, seed: int) -> Elbow:
     """Cluster for every k of the grid and find the elbow.
 
     Args:
         x: the rows to cluster.
-        ks: the grid, at least one value; larger ones than there are rows are left out.
+        ks: the grid, e.g. ``grid(len(x))``; larger values than there are rows are left out.
         seed: the same seed gives the same elbow.
 
     Returns:

@@ -1,0 +1,65 @@
+"""What the pages of results are made of: tables, means, the protocol, and what they were made with."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+from joblib import cpu_count
+
+from tpsnet.evaluation import ProtocolCard
+from tpsnet.types import InputError
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page; a reader never sees half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error}); free some space or choose another folder") from None
+
+
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """Markdown, the first column left and the others right."""
+    rows = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def mean_std(values: Sequence[float]) -> str:
+    """Mean and, of several values, their standard deviation."""
+    return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def protocol(rows: list[dict]) -> str:
+    """One card: what is the same for all numbers; sizes differ by direction."""
+    cards = [d["card"] for r in rows for d in r["directions"]]
+    card = ProtocolCard(**max(cards, key=lambda c: len(c["seeds"])))
+    sizes = sorted({(c["n_query"], c["n_gallery"], c["n_classes"], c["n_lone"]) for c in cards})
+    lines = [
+        f"{q} queries, gallery of {g}, {c} common classes, {lone} lone queries" for q, g, c, lone in sizes
+    ]
+    return card.markdown() + "\n\nSizes that occur: " + "; ".join(lines) + "."
+
+
+def made_with() -> str:
+    """Commit, machine and versions."""
+    packages = ("torch", "torchvision", "open_clip_torch", "numpy")
+    versions = ", ".join(f"{p} {version(p)}" for p in packages)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    machine = f"{platform.machine()}, {cpu_count()} cores, {gpu}"
+    return f"Commit {_commit()}; Python {platform.python_version()}, {versions}; {machine}."
+
+
+def _commit() -> str:
+    where = Path(__file__).parent
+    command = ["git", "-C", str(where), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"unknown (tpsnet {version('tpsnet')})"

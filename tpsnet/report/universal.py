@@ -1,0 +1,86 @@
+"""The page of universal retrieval: each label space with its scores and detection, and UEM's ablation."""
+
+from statistics import fmean
+
+from tpsnet.report.parts import made_with, mean_std, protocol, table
+
+COLUMNS = {
+    "mAP@All": "mAP@All",
+    "P@1": "P@1",
+    "private_accuracy": "private rejected",
+    "shared_accuracy": "shared kept",
+    "accuracy": "right verdicts",
+    "h_score": "H-score",
+}
+# UEM (NeurIPS 2024), Table 4, Office-Home open-set: shared-set mAP@All and open accuracy, mean of 12.
+PUBLISHED = {
+    "UEM": (50.2, 86.7),
+    "UEM, no merging": (45.7, 72.6),
+    "UEM, no SEL": (47.5, 81.7),
+    "UEM, no SPDA": (39.0, 60.8),
+    "UEM, no SN²M": (48.8, 82.8),
+}
+
+
+def universal_markdown(rows: list[dict], ablation: list[dict]) -> str:
+    """The page.
+
+    Args:
+        rows: what ``table.fill_table`` returns for some label spaces.
+        ablation: UEM and its variants, under the open one.
+    """
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    pairs = list(dict.fromkeys(" → ".join(row["pair"]) for row in rows))
+    seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    parts = [
+        "# Universal retrieval",
+        f"Queries → gallery: {', '.join(pairs)}; seeds {seeds}, which draw the label spaces too. All numbers "
+        "in percent, mean over the pairs ± standard deviation over seeds of that mean. mAP@All and P@k are "
+        "over the queries that have a match (UEM's shared set); *private rejected* is the share of the "
+        'others that are answered with "no match".',
+    ]
+    for setting in settings:
+        chosen = [row for row in rows if row["setting"] == setting]
+        parts += [f"## {setting.capitalize()}", _means(chosen), _by_pair(chosen)]
+    parts += [
+        "## Ablation of UEM, open",
+        _means(ablation),
+        "As published (UEM, NeurIPS 2024, Table 4): Office-Home with a ResNet-50, so not to be compared.",
+        table(
+            ["", "mAP@All", "private rejected"],
+            [[name, f"{mean:.1f}", f"{found:.1f}"] for name, (mean, found) in PUBLISHED.items()],
+        ),
+        "## Protocol",
+        protocol(rows),
+        "## Made with",
+        made_with(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _means(rows: list[dict]) -> str:
+    """Every method: mean over pairs, then mean ± std over seeds."""
+    columns = [c for c in COLUMNS if any(row["directions"][0].get(c) is not None for row in rows)]
+    names = dict.fromkeys(row["row"] for row in rows)
+    lines = [[name, *(mean_std(_over_seeds(rows, name, c)) for c in columns)] for name in names]
+    return table(["", *(COLUMNS[c] for c in columns)], lines)
+
+
+def _over_seeds(rows: list[dict], name: str, column: str) -> list[float]:
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row["row"] == name:
+            found.setdefault(row["seed"], []).append(row["directions"][0][column])
+    return [fmean(values) for values in found.values()]
+
+
+def _by_pair(rows: list[dict]) -> str:
+    """mAP@All of every method on every pair."""
+    names = list(dict.fromkeys(row["row"] for row in rows))
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        by = values.setdefault(" → ".join(row["pair"]), {})
+        by.setdefault(row["row"], []).append(row["directions"][0]["mAP@All"])
+    return table(
+        ["mAP@All", *names], [[pair, *(mean_std(by[n]) for n in names)] for pair, by in values.items()]
+    )

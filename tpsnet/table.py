@@ -1,0 +1,141 @@
+"""A results table: every method on every pair and seed, one JSON line each, resumable."""
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from joblib import Parallel, delayed
+
+from tpsnet.backbone import load_backbone
+from tpsnet.data import image_folder
+from tpsnet.engine import FitConfig
+from tpsnet.experiment import FLOORS, TRAINED, load_pair, run_row
+from tpsnet.methods import TPSNetConfig, UEMConfig
+from tpsnet.progress import Progress
+from tpsnet.types import InputError
+
+Job = tuple[str, int, tuple[str, str], str | None]  # row, seed, pair, setting
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """Which rows to fill.
+
+    Attributes:
+        folder: where ``rows.jsonl`` grows; a second call fills in what is missing.
+        root: folder of domains.
+        pairs: pairs of domain names; both directions are scored, or the first asks under a setting.
+        seeds: of the trained rows; under a setting of all rows, since they draw the label spaces.
+        model: address or name of the CLIP.
+        pretrained: tag of a named CLIP.
+        device: where to compute.
+        names: the rows, keys of ``FLOORS`` and ``RECIPES``.
+        settings: label spaces of ``data.restrict``; ``None`` takes the pairs as they are.
+        workers: processes that share the processor's threads and fill rows at the same time.
+    """
+
+    folder: Path
+    root: Path
+    pairs: tuple[tuple[str, str], ...]
+    seeds: tuple[int, ...]
+    model: str
+    pretrained: str | None = None
+    device: str = "cpu"
+    names: tuple[str, ...] = (*FLOORS, *TRAINED)
+    settings: tuple[str | None, ...] = (None,)
+    workers: int = 1
+
+
+def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
+    """Every unordered pair of the folder's domains."""
+    return tuple(itertools.combinations(image_folder(root), 2))
+
+
+def chain(root: Path) -> tuple[tuple[str, str], ...]:
+    """Each domain of the folder asks the next, as UEM's DomainNet pairs do."""
+    return tuple(itertools.pairwise(image_folder(root)))
+
+
+def fill_table(cfg: TableConfig) -> list[dict]:
+    """Run every missing row; give back all rows that ``cfg`` asks for.
+
+    A killed call loses the rows it was at; the next call goes on from there.
+
+    Raises:
+        InputError: ``rows.jsonl`` was made with another CLIP, other pictures or other settings.
+    """
+    jobs: list[Job] = [
+        (name, seed, pair, setting)
+        for setting in cfg.settings
+        for pair in cfg.pairs
+        for name in cfg.names
+        for seed in ((0,) if name in FLOORS and setting is None else cfg.seeds)
+    ]
+    file = cfg.folder / "rows.jsonl"
+    rows = _open_rows(file, _settings(cfg))
+    missing = [job for job in jobs if job not in rows]
+    size = load_backbone(cfg.model, cfg.pretrained, cfg.device).image_size
+    for pair in {job[2]: None for job in missing}:
+        load_pair(cfg.root, pair, size)  # decoded once, and complained about once, before any training
+    with Progress(len(jobs), "table") as progress, warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "A worker stopped", UserWarning
+        )  # joblib renews those that have grown
+        progress.skip(len(jobs) - len(missing))
+        parallel = Parallel(cfg.workers, return_as="generator_unordered")
+        for row in parallel(delayed(_run_job)(cfg, *job) for job in missing):
+            rows[_job(row)] = row
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            name, seed, names, setting = _job(row)
+            where = " ↔ ".join(names) if setting is None else f"{' → '.join(names)}, {setting}"
+            progress.step(f"{where}: {name}, seed {seed}")
+    return [rows[job] for job in jobs]
+
+
+def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], setting: str | None) -> dict:
+    """One row; of several at the same time none writes to the terminal."""
+    with contextlib.ExitStack() as quiet:
+        if cfg.workers > 1:
+            quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
+        return run_row(name, backbone, load_pair(cfg.root, names, backbone.image_size), seed, setting)
+
+
+def _job(row: dict) -> Job:
+    return row["row"], row["seed"], tuple(row["pair"]), row["setting"]
+
+
+def _settings(cfg: TableConfig) -> dict:
+    """What all rows of a file share."""
+    return {
+        "root": str(cfg.root.resolve()),
+        "model": cfg.model,
+        "pretrained": cfg.pretrained,
+        "methods": [dataclasses.asdict(TPSNetConfig(clusters=0)), dataclasses.asdict(UEMConfig())],
+        "fit": dataclasses.asdict(FitConfig()),
+    }
+
+
+def _open_rows(file: Path, settings: dict) -> dict[Job, dict]:
+    """Rows of an earlier call by their job; the first line of the file holds the settings."""
+    settings = json.loads(json.dumps(settings))
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    whole = [json.loads(line) for line in lines if line.endswith("}")]  # a kill may have cut the last one
+    if whole and whole[0] != settings:
+        key = next(k for k in settings if whole[0].get(k) != settings[k])
+        raise InputError(f"{file} was made with another {key}; move it away or choose another folder")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(file.name + ".partial")
+        partial.write_text("".join(json.dumps(x) + "\n" for x in [settings, *whole[1:]]), encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise InputError(f"cannot write {file} ({error}); choose another folder") from None
+    return {_job(row): row for row in whole[1:]}

@@ -1,0 +1,96 @@
+r"""Open-set detection: which queries have no match in the gallery, judged without a label.
+
+Two rules. UEM's own clusters both domains, unifies the clusters, and lets a query pass if its nearest
+prototype is a merged one (c) and its nearest gallery picture is not farther than any two pictures of that
+pair of clusters are:
+
+.. math:: \min_j \delta(x_i, y_j) \le \max_{x \in c,\, y \in c} \delta(x, y)
+
+The rule for methods without such a structure clusters the queries alone, and compares the distance to the
+nearest gallery picture with the largest distance inside the query's own cluster.
+
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), App. B.1, eqs. 25–27. INFERRED: the nearest prototype is sought
+among all rows of the unified set; the other methods' own metric is 1 − cosine.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tpsnet.targets.kmeans import kmeans
+from tpsnet.targets.neighbours import discrepancy
+from tpsnet.targets.unified import translate, unify
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a rule says of every query.
+
+    Attributes:
+        rejected: no match.
+        distance: to the nearest gallery picture.
+        threshold: largest distance that passes; −∞ where the cluster alone decides.
+    """
+
+    rejected: Bool[Tensor, " query"]
+    distance: Float[Tensor, " query"]
+    threshold: Float[Tensor, " query"]
+
+
+def reject_unmerged(
+    query: Float[Tensor, "query dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    clusters: tuple[int, int],
+    *,
+    seed: int,
+) -> Verdict:
+    """UEM's rule.
+
+    Args:
+        query: unit rows.
+        gallery: unit rows.
+        clusters: number of clusters of either.
+        seed: of k-means.
+
+    Raises:
+        InputError: more clusters than rows.
+    """
+    asked, found = kmeans(query, clusters[0], seed=seed), kmeans(gallery, clusters[1], seed=seed)
+    moved = translate(found.centres, gallery, query)
+    unified = unify(asked.centres, moved)
+    apart = discrepancy(query, gallery)
+    limit = query.new_full((len(unified.prototypes),), -torch.inf)
+    for cluster, row in enumerate(unified.other.tolist()):
+        if unified.merged[row]:  # then the row is also the number of the query cluster
+            limit[row] = apart[asked.assignment == row][:, found.assignment == cluster].max()
+    nearest = torch.cdist(query, unified.prototypes).argmin(dim=1)
+    return _verdict(apart.amin(dim=1), limit[nearest])
+
+
+def reject_distant(
+    query: Float[Tensor, "query dim"], gallery: Float[Tensor, "gallery dim"], clusters: int, *, seed: int
+) -> Verdict:
+    """The rule of the other methods.
+
+    Args:
+        query: unit rows.
+        gallery: unit rows.
+        clusters: number of clusters of the queries.
+        seed: of k-means.
+
+    Raises:
+        InputError: more clusters than queries.
+    """
+    assignment = kmeans(query, clusters, seed=seed).assignment
+    apart = 1 - query @ query.T
+    limit = query.new_zeros(clusters)
+    for c in assignment.unique().tolist():
+        members = assignment == c
+        limit[c] = apart[members][:, members].max()
+    return _verdict((1 - query @ gallery.T).amin(dim=1), limit[assignment])
+
+
+def _verdict(distance: Tensor, threshold: Tensor) -> Verdict:
+    return Verdict(distance > threshold, distance, threshold)
