@@ -1,10 +1,15 @@
-"""Small picture folders for tests that go through the disk."""
+"""Small pictures: folders for tests that go through the disk, and decoded ones for those that train."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+
+from tpsnet.types import Images
+
+CLASSES = 4  # of ``patterned``
 
 
 def write_tree(root: Path, classes: Mapping[str, Sequence[str]], each: int = 5, side: int = 32) -> Path:
@@ -20,3 +25,14 @@ def write_tree(root: Path, classes: Mapping[str, Sequence[str]], each: int = 5, 
                 pixels = (pixels + 20 * d + noise.integers(0, 40, pixels.shape)).clip(0, 255)
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
     return root
+
+
+def patterned(name: str, rng: torch.Generator, n: int = 24) -> tuple[Images, torch.Tensor]:
+    """Noisy pictures of four coloured patterns, so that there is something to cluster."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        patterns = torch.rand(CLASSES, 3, 4, 4)
+    labels = torch.arange(n) % CLASSES
+    noise = 0.1 * torch.rand(n, 3, 32, 32, generator=rng)
+    large = torch.nn.functional.interpolate(patterns, size=32)[labels]
+    return Images(name, (255 * (0.9 * large + noise)).byte()), labels

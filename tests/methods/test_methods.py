@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from pictures import CLASSES, patterned
 
 from tpsnet.backbone import load_backbone
 from tpsnet.data import AugmentConfig
@@ -13,7 +14,6 @@ from tpsnet.experiment import Pair
 from tpsnet.methods import UEM, Frozen, TPSNet, TPSNetConfig, UEMConfig
 from tpsnet.types import Domain, Images, InputError
 
-CLASSES = 4
 CONFIG = TPSNetConfig(clusters=CLASSES, epochs=3, prompt_epochs=3, prompt_warmup=1, batch_size=16)
 UEM_CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=3, batch_size=16)
 METHODS: dict[str, Callable] = {
@@ -25,20 +25,9 @@ METHODS: dict[str, Callable] = {
 TRAINED = ["tpsnet", "uem"]
 
 
-def pictures(name: str, rng: torch.Generator, n: int = 24) -> tuple[Images, torch.Tensor]:
-    """Noisy pictures of four coloured patterns, so that there is something to cluster."""
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        patterns = torch.rand(CLASSES, 3, 4, 4)
-    labels = torch.arange(n) % CLASSES
-    noise = 0.1 * torch.rand(n, 3, 32, 32, generator=rng)
-    large = torch.nn.functional.interpolate(patterns, size=32)[labels]
-    return Images(name, (255 * (0.9 * large + noise)).byte()), labels
-
-
 @pytest.fixture
 def pair(rng) -> tuple[Images, Images]:
-    return pictures("line", rng)[0], pictures("shaded", rng, n=20)[0]
+    return patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
 
 
 @pytest.fixture
@@ -69,7 +58,7 @@ def test_same_seed_same_weights_and_the_backbone_stays(name, backbone, pair):
 @pytest.mark.parametrize("name", TRAINED)
 def test_poisoned_labels_change_no_bit(name, backbone, rng):
     """What a method is given has no label: two pairs that differ only in labels train alike."""
-    (first, labels), (second, _) = pictures("line", rng), pictures("shaded", rng)
+    (first, labels), (second, _) = patterned("line", rng), patterned("shaded", rng)
     weights = []
     for poison in (labels, labels.flip(0), torch.zeros_like(labels)):
         domains = tuple(Domain(i.name, (), poison, ("a", "b", "c", "d")) for i in (first, second))

@@ -1,5 +1,6 @@
 import base64
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -146,6 +147,17 @@ def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, o
         assert [tile.right for tile in row] == [None, *(right for *_, right in expected)]
         assert [tile.picture for tile in row[1:]] == [pairs[model][1].paths[i] for i, *_ in expected]
         assert heading == f"{model}: {sum(r for *_, r in expected)} of 6 right"
+
+
+def test_a_rejected_query_has_no_match(pairs):
+    query, gallery = pairs["good"]
+    verdicts = torch.arange(len(query)) % 3 == 0
+    models = {"open": (replace(query, rejected=verdicts), gallery), "closed": (query, gallery)}
+    browser = RetrievalBrowser(models, k=4, page=22, sample=1, order="as stored")
+    for model, expected in (("open", verdicts.tolist()), ("closed", [False] * 22)):
+        rows = browser.queries(model, "as stored", 0)[0]["rows"]
+        assert [row["rejected"] for row in rows] == expected
+        assert [browser.ranking(model, q)[0]["rejected"] for q in range(22)] == expected
 
 
 def test_the_state_stays_small(browser):

@@ -80,8 +80,9 @@ function render({ model, el }) {
     const pictures = fresh("queries", buffers);
     state.page = answer.page;
     queries.replaceChildren(...answer.rows.map((row, i) => {
-      const label = `query ${row.query}: ${row.class}, ${row.precision} % of its ranking right`;
-      const button = tile(pictures[i], label, [row.class, `${row.precision} %`], "tps-query");
+      const verdict = row.rejected ? "no match" : `${row.precision} %`;
+      const label = `query ${row.query}: ${row.class}, ${row.rejected ? verdict : `${verdict} of its ranking right`}`;
+      const button = tile(pictures[i], label, [row.class, verdict], "tps-query");
       button.dataset.query = row.query;
       button.onclick = () => select(row.query);
       return button;
@@ -100,7 +101,9 @@ function render({ model, el }) {
     if (answer.query !== state.query) return; // a later click has overtaken this answer
     const [own, ...pictures] = fresh("ranking", buffers);
     const hits = answer.rows.filter((row) => row.right).length;
-    const note = `${hits} of ${answer.rows.length} right, ${answer.relevant} in the gallery`;
+    const found = `${hits} of ${answer.rows.length} right, ${answer.relevant} in the gallery`;
+    const note = answer.rejected ? `no match, says the model (else ${found})` : found;
+    results.classList.toggle("tps-rejected", answer.rejected);
     title.replaceChildren(element("img", { src: own, alt: `query: ${answer.class}` }),
       element("div", {}, element("b", { textContent: answer.class }), element("div", { textContent: note }),
         element("div", { className: "tps-path", textContent: answer.path, title: answer.path })));

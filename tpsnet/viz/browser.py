@@ -12,6 +12,7 @@ Messages from the page, and the answers (a table of rows, and one WebP a row as 
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anywidget
@@ -29,6 +30,8 @@ Answer = tuple[dict, list[bytes]]
 
 class RetrievalBrowser(anywidget.AnyWidget):
     """Click a query, see its ranking in the original space with right and wrong marked.
+
+    A query that its model rejected (open-set detection) says "no match"; what it would have found is faded.
 
     Args:
         models: name to its (query, gallery) embeddings; all of the same pictures in the same order.
@@ -76,15 +79,20 @@ class RetrievalBrowser(anywidget.AnyWidget):
         """A page of query tiles with their P@k.
 
         Returns:
-            ``{"kind": "queries", "page", "pages", "total", "rows": [{"query", "class", "precision"}]}`` and
-            the pictures.
+            ``{"kind": "queries", "page", "pages", "total", "rows": [{"query", "class", "precision",
+            "rejected"}]}`` and the pictures.
         """
         precision, listing = self.precision(model), self._listing(model, order)
         pages = -(-len(self.query) // self.page)
         page = min(max(page, 0), pages - 1)
         chosen = listing[page * self.page : (page + 1) * self.page]
         rows = [
-            {"query": i, "class": _class(self.query, i), "precision": round(float(precision[i]), 1)}
+            {
+                "query": i,
+                "class": _class(self.query, i),
+                "precision": round(float(precision[i]), 1),
+                "rejected": self._rejected(model, i),
+            }
             for i in chosen
         ]
         answer = {"kind": "queries", "page": page, "pages": pages, "total": len(self.query), "rows": rows}
@@ -94,8 +102,8 @@ class RetrievalBrowser(anywidget.AnyWidget):
         """The best ``k`` of the gallery for the query at position ``query``.
 
         Returns:
-            ``{"kind": "ranking", "query", "class", "path", "relevant", "rows": [{"item", "class", "score",
-            "right"}]}`` and the pictures, the query's own first.
+            ``{"kind": "ranking", "query", "class", "path", "relevant", "rejected", "rows": [{"item", "class",
+            "score", "right"}]}`` and the pictures, the query's own first.
         """
         if not 0 <= query < len(self.query):
             raise InputError(
@@ -110,6 +118,7 @@ class RetrievalBrowser(anywidget.AnyWidget):
         ]
         answer = {"kind": "ranking", "query": query, "class": _class(self.query, query), "rows": rows}
         answer |= {"path": str(self.query.paths[query]), "relevant": int(ranking.n_relevant[0])}
+        answer |= {"rejected": bool(ranking.rejected[0])}
         files = [self.query.paths[query], *(self.gallery.paths[i] for i in items)]
         return answer, [encode(path, 96) for path in files]
 
@@ -133,7 +142,8 @@ class RetrievalBrowser(anywidget.AnyWidget):
                 ):
                     tiles.append(Tile(self.gallery.paths[item], _class(self.gallery, item), right))
                 rows.append(tiles)
-                headings.append(f"{model}: {int(ranking.relevant.sum())} of {len(tiles) - 1} right")
+                verdict = "no match; else " if bool(ranking.rejected[0]) else ""
+                headings.append(f"{model}: {verdict}{int(ranking.relevant.sum())} of {len(tiles) - 1} right")
         return png(contact_sheet(rows, headings, size=56))
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
@@ -159,6 +169,11 @@ class RetrievalBrowser(anywidget.AnyWidget):
             case _:
                 raise InputError(f"no order {order!r}; choose one of {', '.join(ORDERS)}")
         return keys.argsort(stable=True).tolist()
+
+    def _rejected(self, model: str, query: int) -> bool:
+        """Whether the model's answer is "no match"."""
+        verdicts = self.pairs[model][0].rejected
+        return verdicts is not None and bool(verdicts[query])
 
     def _rank(self, model: str, queries: list[int] | None = None) -> Ranking:
         if model not in self.pairs:
@@ -213,4 +228,7 @@ def _class(domain: Embeddings, position: int) -> str:
 
 def _rows(domain: Embeddings, rows: list[int]) -> Embeddings:
     paths = tuple(domain.paths[i] for i in rows)
-    return Embeddings(domain.domain, domain.vectors[rows], domain.labels[rows], domain.class_names, paths)
+    verdicts = None if domain.rejected is None else domain.rejected[rows]
+    return replace(
+        domain, vectors=domain.vectors[rows], labels=domain.labels[rows], paths=paths, rejected=verdicts
+    )

@@ -1,0 +1,157 @@
+"""UEM: its schedule, its bookkeeping, what its switches take away, and small or odd domains."""
+
+import dataclasses
+from dataclasses import replace
+
+import pytest
+import torch
+from pictures import CLASSES, patterned
+
+from tpsnet.backbone import load_backbone
+from tpsnet.engine import FitConfig, fit
+from tpsnet.methods import UEM, UEMConfig
+from tpsnet.methods.uem import alpha
+from tpsnet.targets import translate
+from tpsnet.types import Images, InputError
+
+CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=2, batch_size=16)
+
+
+@pytest.fixture
+def pair(rng):
+    return patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
+
+
+@pytest.fixture
+def backbone(small_clip):
+    return load_backbone(small_clip)
+
+
+def test_alpha_is_nearly_a_step_at_half_time():
+    """The values that the equation has at E/2 − 10, E/2 − 5, E/2, E/2 + 5."""
+    found = [alpha(e, 100) for e in (40, 45, 50, 55)]
+    assert found == pytest.approx([4.54e-5, 6.69e-3, 0.5, 0.9933], rel=1e-3)
+
+
+def test_prototypes_that_do_not_count_are_left_alone(backbone, pair, monkeypatch):
+    """Clustering is saved, the embeddings stay; left alone where they count, prototypes are missed."""
+    vectors, calls = [], []
+    original = UEM._renew_prototypes
+    monkeypatch.setattr(UEM, "_renew_prototypes", lambda self: calls.append(0) or original(self))
+    for floor in (0.0, CONFIG.alpha_floor, 0.9):
+        method = UEM(backbone, *pair, replace(CONFIG, idse_epochs=30, cdsm_epochs=0, alpha_floor=floor))
+        fit(method, pair)
+        vectors.append(method.embed(pair[0]))
+        calls.append(1)
+    assert "".join(map(str, calls)) == "0" * 30 + "1" + "0" * 24 + "1" + "0" * 12 + "1"
+    turned, missed = (float((1 - (vectors[0] * other).sum(dim=1)).max()) for other in vectors[1:])
+    assert turned < 1e-4 and missed > 50 * turned
+
+
+def test_the_log_shows_the_schedule(backbone, pair):
+    rows = fit(UEM(backbone, *pair, CONFIG), pair)
+    assert [row["stage"] for row in rows] == ["idse"] * 3 + ["cdsm"] * 2
+    assert [row["alpha"] for row in rows[:3]] == [alpha(e, 3) for e in range(3)]
+    assert all(row["pnce"] > 0 and row["sel"] > 0 for row in rows[:3])
+    assert all(row["dal"] > 0 and row["spr"] >= 0 and row["sn2m"] > 0 for row in rows[3:])
+
+
+def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
+    method = UEM(backbone, *pair, CONFIG)
+    assert torch.equal(method.memory1, method.embed(pair[1]))
+    before = method.memory1.clone()
+    z = torch.nn.functional.normalize(torch.randn(2, before.shape[1]), dim=1)
+    method._seen = [(1, torch.tensor([3, 5]), z)]
+    method._remember()
+    moved = torch.nn.functional.normalize(0.99 * before[[3, 5]] + 0.01 * z, dim=1)
+    torch.testing.assert_close(method.memory1[[3, 5]], moved)
+    rest = [i for i in range(20) if i not in (3, 5)]
+    assert torch.equal(method.memory1[rest], before[rest])
+
+
+def test_every_cluster_has_its_row_in_both_sets(backbone, pair):
+    method = UEM(backbone, *pair, CONFIG)
+    method._renew_prototypes()
+    memories = (method.memory0, method.memory1)
+    for d in range(2):
+        unified, there = method.unified[d], 1 - d
+        moved = translate(method._clusters(there), memories[there], memories[d])
+        partner = {row: c for c, row in enumerate(unified.other.tolist())}
+        for c, centre in enumerate(method._clusters(d)):
+            mine = (centre + moved[partner[c]]) / 2 if unified.merged[c] else centre
+            torch.testing.assert_close(unified.prototypes[c], mine)
+        for c, row in enumerate(unified.other.tolist()):
+            if not unified.merged[row]:
+                torch.testing.assert_close(unified.prototypes[row], moved[c])
+        nearest = torch.cdist(memories[d], method._clusters(d)).argmin(dim=1)
+        assert torch.equal(method._labels[d], nearest)
+
+
+def test_the_frozen_copy_is_stage_one_and_is_never_in_training_mode(backbone, pair):
+    method = UEM(backbone, *pair, CONFIG)
+    fit(method, pair)
+    stage_one = UEM(backbone, *pair, replace(CONFIG, cdsm_epochs=0))
+    fit(stage_one, pair)
+    expected = stage_one.backbone.tower.state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in method.frozen.state_dict().items())
+    assert not method.train().frozen.training
+
+
+@pytest.mark.parametrize("switch", ["merge", "sel", "spda", "sn2m"])
+def test_each_switch_takes_away_its_part_only(backbone, pair, switch):
+    whole, less = (fit(UEM(backbone, *pair, replace(CONFIG, **{switch: on})), pair) for on in (True, False))
+    if switch == "merge":
+        assert any(row["merged"] for row in whole) and not any(row["merged"] for row in less)
+    elif switch == "sel":
+        assert all(row["sel"] == 0 for row in less[:3]) and all(row["ince"] > 0 for row in less[:3])
+    else:
+        drop = {"seconds"}
+        for one, other in zip(whole[:3], less[:3], strict=True):  # stage 1 is untouched
+            assert {k: v for k, v in one.items() if k not in drop} == {
+                k: v for k, v in other.items() if k not in drop
+            }
+        if switch == "spda":
+            assert all(row["spr"] == 0 and row["dal"] > 0 for row in less[3:])
+        else:
+            assert all(a["sn2m"] != b["sn2m"] for a, b in zip(whole[3:], less[3:], strict=True))
+
+
+def test_the_elbow_counts_clusters_where_nobody_says(backbone, pair):
+    method = UEM(backbone, *pair, replace(CONFIG, clusters=None))
+    assert all(1 <= k <= 3 for k in method.n_clusters)  # an eighth of 24 and 20 pictures
+    fit(method, pair)
+
+
+def test_one_cluster_and_one_picture_are_enough(backbone, pair):
+    one = replace(pair[0], pixels=pair[0].pixels[:1])
+    for domains, clusters in (((one, pair[1]), None), (pair, 1)):
+        method = UEM(backbone, *domains, replace(CONFIG, clusters=clusters))
+        rows = fit(method, domains, FitConfig(seed=1))
+        assert all(torch.isfinite(torch.tensor(row["loss"])) for row in rows)
+        assert method.embed(domains[0]).isfinite().all()
+
+
+def test_more_clusters_than_pictures_is_one_line(backbone, pair):
+    with pytest.raises(InputError, match=r"'shaded' has 20 pictures for 21 clusters"):
+        UEM(backbone, *pair, replace(CONFIG, clusters=21))
+
+
+def test_a_resnet_of_moco_is_trained_like_a_clip(tmp_path, pair):
+    """A narrow stand-in with MoCo's interface: the loader itself is tested on a full file."""
+    from torch import nn
+
+    from tpsnet.backbone import MoCo
+
+    tower = nn.Sequential()
+    tower.features = nn.Sequential(nn.Conv2d(3, 8, 3, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    tower.fc = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 6))
+    backbone = MoCo(tower)
+    method = UEM(backbone, *pair, CONFIG)
+    before = method.embed(pair[0])
+    fit(method, pair)
+    assert method.embed(pair[0]).shape == (24, 6) and not torch.equal(method.embed(pair[0]), before)
+
+
+def test_labels_have_no_way_in():
+    fields = {f.name for f in dataclasses.fields(Images)}
+    assert fields == {"name", "pixels"}
