@@ -62,6 +62,12 @@ def test_a_restricted_pair_holds_the_same_pictures_twice(root, small_clip):
             assert torch.equal(pixels, whole.images[before].pixels[at])
 
 
+def test_a_pair_of_the_first_classes(root):
+    pair = load_pair(root, ("flat", "line"), 32, classes=2)
+    assert pair.n_classes == 2 and [len(i) for i in pair.images] == [10, 10]
+    assert {p.parent.name for d in pair.domains for p in d.paths} == {"ant", "bee"}
+
+
 def test_each_method_is_judged_by_its_own_rule(root, small_clip):
     backbone = load_backbone(small_clip)
     pair = load_pair(root, ("flat", "line"), backbone.image_size).restrict("open", seed=0)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,10 @@ class Pair:
 
     def restrict(self, setting: str, seed: int) -> "Pair":
         """The first domain as queries, the second as gallery, with the label spaces of ``data.restrict``."""
-        keep = restrict(*self.domains, setting, seed)
+        return self.subset(restrict(*self.domains, setting, seed))
+
+    def subset(self, keep: tuple[Sequence[int], Sequence[int]]) -> "Pair":
+        """The pictures at some positions of each domain."""
         return Pair(
             tuple(d.subset(k) for d, k in zip(self.domains, keep, strict=True)),
             tuple(i.subset(k) for i, k in zip(self.images, keep, strict=True)),
@@ -75,8 +78,14 @@ UNIVERSAL = {
 RECIPES = TRAINED | SWITCHES | UNIVERSAL
 
 
-def load_pair(root: Path, names: tuple[str, str], size: int) -> Pair:
+def load_pair(root: Path, names: tuple[str, str], size: int, classes: int = 0) -> Pair:
     """Decode two domains of a picture folder at the backbone's size.
+
+    Args:
+        root: folder of domains.
+        names: two of them.
+        size: side of the decoded pictures.
+        classes: how many classes to keep, the first of the class table; 0 keeps all.
 
     Raises:
         InputError: the folder or a domain is missing or empty, or the two share no class.
@@ -84,6 +93,8 @@ def load_pair(root: Path, names: tuple[str, str], size: int) -> Pair:
     found = image_folder(root, names)
     loaded = [load_images(found[name], size) for name in names]
     pair = Pair(tuple(d for d, _ in loaded), tuple(i for _, i in loaded))
+    if classes:
+        pair = pair.subset(tuple((d.labels < classes).nonzero()[:, 0].tolist() for d in pair.domains))
     shared_classes(*pair.domains)
     return pair
 

@@ -87,7 +87,8 @@ def fill_table(cfg: TableConfig) -> list[dict]:
             "ignore", "A worker stopped", UserWarning
         )  # joblib renews those that have grown
         progress.skip(len(jobs) - len(missing))
-        parallel = Parallel(cfg.workers, return_as="generator_unordered")
+        # Nothing is queued ahead: when this process is killed, a worker ends with the row that it is at.
+        parallel = Parallel(cfg.workers, return_as="generator_unordered", pre_dispatch=cfg.workers)
         for row in parallel(delayed(_run_job)(cfg, *job) for job in missing):
             rows[_job(row)] = row
             with file.open("a", encoding="utf-8") as stream:

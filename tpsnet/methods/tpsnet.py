@@ -12,9 +12,13 @@ differently on purpose:
 - The clusters of the two domains share their numbers: one k-means runs over both centred domains, so cluster
   c means the same in either and both share a prototype. The paper clusters each domain alone
   (``joint_clusters=False``), which leaves the alignment to the text space.
+- Clusters, pseudo-labels and prototypes are made from pictures averaged with their mirror images, which show
+  the same, and with their neighbours in both domains. Embeddings are those of the picture alone.
 """
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +29,7 @@ from tpsnet.backbone import Backbone, DomainPrompts, PhaseEncoder, autocast, emb
 from tpsnet.losses import image_to_text, prototype_contrast, repair_labels, text_to_image
 from tpsnet.methods.dual_prior import Fusion, Synergy
 from tpsnet.methods.tpsnet_config import TPSNetConfig
-from tpsnet.targets import class_means, kmeans, momentum_update
+from tpsnet.targets import class_means, expand, kmeans, momentum_update
 from tpsnet.types import Batch, Images, InputError, Stage
 
 
@@ -62,18 +66,23 @@ class TPSNet(nn.Module):
             if cfg.text_prior
             else None
         )
-        raw = [
-            embed_all(self.backbone.encode_image, x, device=self.device.type).to(self.device)
-            for x in self.pair
+        raw = [self._both_ways(self.backbone.encode_image, x) for x in self.pair]
+        self.register_buffer("offsets", torch.stack([plain.mean(dim=0) for plain, _ in raw]))
+        features = [
+            F.normalize(plain + mirrored - 2 * m, dim=1)
+            for (plain, mirrored), m in zip(raw, self.offsets, strict=True)
         ]
-        self.register_buffer("offsets", torch.stack([x.mean(dim=0) for x in raw]))
-        features = [F.normalize(x - m, dim=1) for x, m in zip(raw, self.offsets, strict=True)]
         for d, (rows, labels) in enumerate(zip(features, self._clusters(features), strict=True)):
             self.register_buffer(f"features{d}", rows, persistent=False)
             self.register_buffer(f"labels{d}", labels)
         self.register_buffer("prototypes", torch.zeros(2, cfg.clusters, dim))
         self._move_prototypes(features, momentum=0.0)
         self.to(self.device)
+
+    def _both_ways(self, encode: Callable[[Tensor], Tensor], images: Images) -> tuple[Tensor, Tensor]:
+        """Vectors of the pictures and of their mirror images."""
+        ways = (encode, lambda x: encode(x.flip(-1)))
+        return tuple(embed_all(way, images, device=self.device.type).to(self.device) for way in ways)
 
     def _clusters(self, features: list[Tensor]) -> list[Tensor]:
         """Pseudo-labels of both domains from k-means on centred CLIP features."""
@@ -83,9 +92,13 @@ class TPSNet(nn.Module):
                 f"domain {few.name!r} has {len(few)} pictures for {self.cfg.clusters} clusters; "
                 "ask for fewer clusters"
             )
+        features = self._expanded(features)
         groups = [torch.cat(features)] if self.cfg.joint_clusters else features
         found = [kmeans(rows, self.cfg.clusters, seed=self.cfg.seed).assignment for rows in groups]
         return list(torch.cat(found).split([len(x) for x in features]))
+
+    def _expanded(self, rows: list[Tensor]) -> list[Tensor]:
+        return expand(rows, self.cfg.neighbours) if self.cfg.neighbours else rows
 
     def stages(self) -> list[Stage]:
         """Prompt generation (with the text prior) and the dual-prior network."""
@@ -139,8 +152,14 @@ class TPSNet(nn.Module):
     # Stage 2
 
     def _begin_network_epoch(self, epoch: int) -> dict[str, float]:
-        """Renew texts, pseudo-labels and momentum prototypes from un-augmented pictures."""
-        vectors = [self.embed(x).to(self.device) for x in self.pair]
+        """Renew texts, pseudo-labels and momentum prototypes from the pictures and their mirror images."""
+        self._texts = self.texts()
+        self.eval()
+        both = [
+            self._both_ways(partial(self.forward, domain=d, texts=self._texts), self.pair[d])
+            for d in range(2)
+        ]
+        vectors = self._expanded([F.normalize(plain + mirrored, dim=1) for plain, mirrored in both])
         changed = 0.0
         for d, (rows, (features, texts, labels)) in enumerate(zip(vectors, self._triples(), strict=True)):
             if epoch:
@@ -150,7 +169,6 @@ class TPSNet(nn.Module):
             changed += float((renewed != labels).double().mean()) / 2
             self._labels(d).copy_(renewed)
         self._move_prototypes(vectors, self.cfg.prototype_momentum)
-        self._texts = self.texts()
         return {"relabelled": changed}
 
     def _move_prototypes(self, vectors: list[Tensor], momentum: float) -> None:

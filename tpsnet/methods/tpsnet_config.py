@@ -15,6 +15,8 @@ class TPSNetConfig:
         phase_prior: add the phase token (ablation switch).
         synergy: how the prompts ask, see ``dual_prior``.
         joint_clusters: one k-means over both centred domains, else one for each.
+        neighbours: pictures of each domain that a picture is averaged with before it gets a pseudo-label;
+            0 takes it alone.
         context: learned vectors in a prompt, M.
         prompt_epochs: length of stage 1.
         prompt_warmup: epochs of stage 1 on cluster labels, before re-pairing by similarity.
@@ -39,6 +41,7 @@ class TPSNetConfig:
     phase_prior: bool = True
     synergy: SynergyMode = "tokens"
     joint_clusters: bool = True
+    neighbours: int = 10
     context: int = 4
     prompt_epochs: int = 15
     prompt_warmup: int = 5

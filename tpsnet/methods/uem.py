@@ -184,7 +184,10 @@ class UEM(nn.Module):
     # Both stages
 
     def _renew_prototypes(self) -> dict[str, float]:
-        """Clusters go on from the last ones; each domain's unified set follows; integers name the rows."""
+        """Clusters go on from the last ones; each domain's unified set follows; integers name the rows.
+
+        The note is the share of the fewer clusters that merged.
+        """
         memories = [self._memory(d) for d in range(2)]
         assigned = []
         for d, memory in enumerate(memories):
@@ -196,7 +199,7 @@ class UEM(nn.Module):
             moved = translate(self._clusters(1 - d), memories[1 - d], memories[d])
             self.unified.append(unify(self._clusters(d), moved, merge=self.cfg.merge))
             self._labels.append(self.unified[d].own[assigned[d]])
-        return {"merged": float(self.unified[0].merged.sum())}
+        return {"merged": float(self.unified[0].merged.sum()) / min(self.n_clusters)}
 
     def _encode(self, first: Batch, second: Batch) -> list[Float[Tensor, "batch dim"]]:
         """Embeddings of both views; what the memories will take in after the step."""

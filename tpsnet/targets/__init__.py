@@ -3,7 +3,7 @@
 from tpsnet.targets.elbow import Elbow, elbow, grid
 from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import remember
-from tpsnet.targets.neighbours import Matches, discrepancy, match
+from tpsnet.targets.neighbours import Matches, discrepancy, expand, match
 from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
 from tpsnet.targets.prototypes import class_means, momentum_update
 from tpsnet.targets.unified import Unified, matches, translate, unify
@@ -17,6 +17,7 @@ __all__ = [
     "class_means",
     "discrepancy",
     "elbow",
+    "expand",
     "grid",
     "kmeans",
     "match",

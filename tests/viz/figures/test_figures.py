@@ -54,6 +54,14 @@ def all_figures(domain, unit):
         "repairing_by_confidence": lambda: figures.repairing_by_confidence(
             group, torch.arange(30) % 3, group, torch.rand(30)
         ),
+        "ablation_bars": lambda: figures.ablation_bars({"UEM": {"mAP": 50.0}, "no SEL": {"mAP": 40.0}}),
+        "elbow_curves": lambda: figures.elbow_curves({"line": ((2, 4, 8), (9.0, 3.0, 1.0), 4)}),
+        "prototype_map": lambda: figures.prototype_map(
+            unit(5, 6), unit(4, 6), unit(4, 6), torch.tensor([[0, 1]]), ("line", "flat")
+        ),
+        "verdicts": lambda: figures.verdicts(
+            torch.rand(9), torch.tensor([1.0, -torch.inf, 0.5]).repeat(3), torch.arange(9) % 2 == 0
+        ),
         "class_changes": lambda: figures.class_changes(
             torch.rand(30), torch.rand(30), group, line.class_names
         ),

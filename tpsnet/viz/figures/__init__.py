@@ -10,19 +10,24 @@ from tpsnet.viz.figures.phase import amplitude_slider, edge_correlation, similar
 from tpsnet.viz.figures.pictures import picture_grid, to_uint8
 from tpsnet.viz.figures.prompts import nearest_words, of_majority, prompt_similarity, repairing_by_confidence
 from tpsnet.viz.figures.ranking import class_changes
+from tpsnet.viz.figures.universal import ablation_bars, elbow_curves, prototype_map, verdicts
 
 __all__ = [
+    "ablation_bars",
     "amplitude_slider",
     "class_changes",
     "edge_correlation",
+    "elbow_curves",
     "embedding_maps",
     "nearest_words",
     "of_majority",
     "picture_grid",
     "precision_bars",
     "prompt_similarity",
+    "prototype_map",
     "repairing_by_confidence",
     "similarity_boxes",
     "to_uint8",
     "training_curves",
+    "verdicts",
 ]

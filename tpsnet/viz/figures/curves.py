@@ -12,11 +12,12 @@ from tpsnet.types import InputError
 from tpsnet.viz.house import AFTER, BEFORE, FAINT, INK, PALETTE, TEMPLATE
 
 AXES = ("stage", "epoch", "seconds")
-SHARES = ("repaired", "relabelled")  # notes of a refresh, in [0, 1]; everything else of the log is a loss
+# Notes of a refresh, in [0, 1], and how their lines are drawn; everything else of the log is a loss.
+SHARES = {"repaired": "solid", "relabelled": "solid", "merged": "solid", "alpha": "dot"}
 
 
 def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
-    """Every loss of the log over its stage's epochs, and below it the share of pictures that changed label.
+    """Every loss of the log over its stage's epochs, and below it the shares that the log notes.
 
     Args:
         history: what ``engine.fit`` returns, one entry an epoch.
@@ -53,7 +54,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
                 legendgroup=name,
                 showlegend=not known,
                 mode="lines+markers",
-                line={"color": colour, "width": 3 if name == "loss" else 1.5},
+                line={"color": colour, "width": 3 if name == "loss" else 1.5, "dash": SHARES.get(name)},
                 marker={"size": 5},
                 row=2 if name in SHARES else 1,
                 col=column,
@@ -62,7 +63,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
     figure.update_layout(legend={"y": 1.09})
     figure.update_xaxes(title="epoch", row=2)
     figure.update_yaxes(title="loss", row=1, col=1)
-    figure.update_yaxes(title="changed label", tickformat=".0%", rangemode="tozero", row=2)
+    figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero", row=2)
     return figure
 
 

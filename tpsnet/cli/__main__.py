@@ -1,0 +1,7 @@
+"""``python -m tpsnet.cli`` is ``tpsnet``."""
+
+import sys
+
+from tpsnet.cli import main
+
+sys.exit(main())

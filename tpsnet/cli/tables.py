@@ -1,0 +1,128 @@
+"""The commands that fill tables. What they need is imported inside them, after the start-up check."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from tpsnet.cli.source import Setting, Source
+from tpsnet.types import InputError
+
+if TYPE_CHECKING:
+    from tpsnet.table import TableConfig
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Execute the notebooks in order, then fill the table's rows on two pairs with one seed."""
+
+    run: Path = Path("runs/reproduce")
+    """Folder for the executed notebooks and results.md; a second call with the same folder goes on."""
+    notebooks: Path = Path("notebooks")
+    """Folder of the notebooks."""
+    pairs: tuple[str, ...] = ("line:shaded", "flat:rendered")
+    """Pairs of domains for the table."""
+
+    def __call__(self) -> None:
+        """Run everything; progress on stdout."""
+        from tpsnet.notebooks import run_all
+
+        run_all(self.notebooks, self.run)
+        Table(self.run, self.pairs, seeds=(0,), switches=False)()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Fill the results table: every row on every pair and seed. A killed call goes on where it was."""
+
+    folder: Path = Path("runs/table")
+    """Folder for rows.jsonl and results.md."""
+    pairs: tuple[str, ...] = ()
+    """Pairs of domains as FIRST:SECOND; all pairs of the folder by default."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the trained rows."""
+    switches: bool = True
+    """Also show what TPSNet's other switches do, on the first two pairs with the first seed."""
+    workers: int | None = None
+    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
+
+    def __call__(self) -> None:
+        """Fill what is missing, then write results.md."""
+        from tpsnet.experiment import SWITCHES
+        from tpsnet.report import results_markdown, write_page
+        from tpsnet.table import all_pairs, fill_table
+
+        pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(self.source.where())
+        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
+        rows = fill_table(cfg)
+        few = replace(cfg, pairs=pairs[:2], seeds=self.seeds[:1], names=("TPSNet", *SWITCHES))
+        page = results_markdown(rows, fill_table(few) if self.switches else None)
+        write_page(page, self.folder / "results.md")
+        print(f"wrote {self.folder / 'results.md'}")
+
+
+@dataclass(frozen=True)
+class Universal:
+    """Fill the table of universal retrieval: frozen CLIP, TPSNet and UEM under several label spaces."""
+
+    folder: Path = Path("runs/universal")
+    """Folder for rows.jsonl and universal.md; a second call goes on."""
+    pairs: tuple[str, ...] = ()
+    """Pairs as QUERY:GALLERY; by default each domain of the folder asks the next."""
+    settings: tuple[Setting, ...] = ("closed", "partial", "open")
+    """Label spaces."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of training and of the classes drawn."""
+    workers: int | None = None
+    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
+
+    def __call__(self) -> None:
+        """Fill what is missing, then write universal.md."""
+        from tpsnet.experiment import FLOORS, UNIVERSAL
+        from tpsnet.report import universal_markdown, write_page
+        from tpsnet.table import chain, fill_table
+
+        if not self.settings:
+            raise InputError("--settings needs at least one label space")
+        pairs = tuple(_pair(text) for text in self.pairs) or chain(self.source.where())
+        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
+        rows = fill_table(replace(cfg, names=(*FLOORS, "TPSNet", "UEM"), settings=self.settings))
+        ablation = fill_table(replace(cfg, names=tuple(UNIVERSAL), settings=("open",)))
+        write_page(universal_markdown(rows, ablation), self.folder / "universal.md")
+        print(f"wrote {self.folder / 'universal.md'}")
+
+
+def _table(
+    source: Source,
+    folder: Path,
+    pairs: tuple[tuple[str, str], ...],
+    seeds: tuple[int, ...],
+    workers: int | None,
+) -> "TableConfig":
+    """What the two tables share."""
+    from joblib import cpu_count
+
+    from tpsnet.table import TableConfig
+
+    if not (seeds and (workers is None or workers > 0)):
+        raise InputError("--seeds needs at least one seed, and --workers at least 1")
+    return TableConfig(
+        folder,
+        source.where(),
+        pairs,
+        seeds,
+        source.clip(),
+        source.pretrained,
+        source.device,
+        workers=workers or (min(4, cpu_count()) if source.device == "cpu" else 1),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    first, colon, second = text.partition(":")
+    if not (first and colon and second):
+        raise InputError(f"--pairs {text}: write it as FIRST:SECOND, two domains")
+    return first, second
