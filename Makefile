@@ -1,6 +1,7 @@
 # The verbs of the day. Each builds .venv first, and builds it again when pyproject.toml or constraints.txt change.
 #   make reproduce   the five notebooks, executed, and results.md           (minutes)
 #   make table       the full results table: 10 pairs, 3 seeds; resumes     (hours)
+#   make universal   frozen CLIP, TPSNet and UEM under three label spaces; resumes   (hours)
 #   make test        every test          make check    style, imports, house rules
 #   make lab         JupyterLab          make bench    benchmarks/          make assets   pictures and CLIP anew
 
@@ -8,11 +9,11 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: reproduce table test lab check bench assets
+.PHONY: reproduce table universal test lab check bench assets
 .DEFAULT_GOAL := $(READY)
 .DELETE_ON_ERROR:
 
-reproduce table: $(READY)
+reproduce table universal: $(READY)
 	@$(PY) -m tpsnet.cli $@
 
 test: $(READY)
