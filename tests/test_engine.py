@@ -25,13 +25,14 @@ class Pull(nn.Module):
         super().__init__()
         self.cfg, self.epochs = cfg, epochs
         self.number = nn.Parameter(torch.zeros(()))
-        self.steps, self.refreshed = 0, []
+        self.steps, self.refreshed, self.finished = 0, [], []
 
     def stages(self) -> list[Stage]:
         groups = [{"params": [self.number], "lr": 0.1}]
         made = {"parameters": groups, "losses": self.losses, "weights": {"near": 2.0, "free": 0.0}}
         made |= {"views": 0, "batch_size": 4, "after_step": self.count}
-        return [Stage("one", self.epochs, refresh=self.note, **made), Stage("two", 1, **made)]
+        finish = lambda: self.finished.append((self.steps, len(self.refreshed)))  # noqa: E731
+        return [Stage("one", self.epochs, refresh=self.note, finish=finish, **made), Stage("two", 1, **made)]
 
     def losses(self, first: Batch, second: Batch) -> dict[str, torch.Tensor]:
         target = (first.index.float().mean() + second.index.float().mean()) / 2
@@ -58,6 +59,7 @@ def test_stages_epochs_and_hooks_in_order(pair):
     rows = fit(method, pair)
     assert [(r["stage"], r["epoch"]) for r in rows] == [("one", 0), ("one", 1), ("one", 2), ("two", 0)]
     assert method.refreshed == [0, 1, 2] and method.steps == 8
+    assert method.finished == [(6, 3)]  # once, after the last step of its stage and before the next stage
     assert rows[1]["noted"] == 1.0 and rows[0]["free"] == 7.0
     assert rows[0]["loss"] == pytest.approx(2 * rows[0]["near"])  # the weights
 

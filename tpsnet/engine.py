@@ -83,6 +83,8 @@ def fit(method: Method, pair: tuple[Images, Images], cfg: FitConfig | None = Non
             for epoch in range(started, stage.epochs):
                 row = _epoch(method, stage, epoch, batches, optimizer, cfg)
                 finished = epoch + 1 == stage.epochs
+                if finished:
+                    stage.finish()
                 log.add(row, method, optimizer, then=(number + 1, 0) if finished else (number, epoch + 1))
                 progress.step(f"{stage.name} {epoch + 1}/{stage.epochs} loss {row['loss']:.3f}")
             started, slots = 0, {}

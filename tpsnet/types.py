@@ -95,6 +95,7 @@ class Stage:
         refresh: called with the epoch's number before it starts, e.g. to renew pseudo-labels;
             returns numbers for the log.
         after_step: called after every optimiser step.
+        finish: called once after the last epoch, before the checkpoint is written.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Stage:
     batch_size: int
     refresh: Callable[[int], dict[str, float]] = field(default=lambda epoch: {})
     after_step: Callable[[], None] = field(default=lambda: None)
+    finish: Callable[[], None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True, eq=False)

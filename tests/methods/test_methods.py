@@ -7,7 +7,7 @@ import pytest
 import torch
 from pictures import CLASSES, patterned
 
-from tpsnet.backbone import load_backbone
+from tpsnet.backbone import embed_all, load_backbone
 from tpsnet.data import AugmentConfig
 from tpsnet.engine import FitConfig, fit
 from tpsnet.experiment import Pair
@@ -115,6 +115,19 @@ def test_tpsnet_starts_as_the_centred_floor(backbone, pair):
         method = TPSNet(backbone, *pair, dataclasses.replace(CONFIG, **changes))
         floor = Frozen(backbone, centre=True)
         torch.testing.assert_close(method.embed(pair[1]), floor.embed(pair[1]), atol=2e-3, rtol=0)
+
+
+def test_the_shift_of_training_is_taken_off_by_domain(backbone, pair):
+    """What is left of the domains' means is what normalising the rows brings back."""
+    method = TPSNet(backbone, *pair, CONFIG)
+    assert not method.shift.any()
+    fit(method, pair)
+    texts = method.texts()
+    for d, images in enumerate(pair):
+        trained = embed_all(lambda x, d=d: method.forward(x, d, texts), images)
+        torch.testing.assert_close(method.shift[d], trained.mean(dim=0))
+        expected = torch.nn.functional.normalize(trained - trained.mean(dim=0), dim=1)
+        torch.testing.assert_close(method.embed(images), expected)
 
 
 def test_switches_leave_parts_out(backbone, pair):

@@ -8,7 +8,8 @@ The paper's full text was not at hand. What is INFERRED is marked at its field i
 differently on purpose:
 
 - Everything starts from the CLIP vector **less the mean of its domain**, the part that only says how the
-  domain is drawn; an untrained network is then exactly the centred floor.
+  domain is drawn; an untrained network is then exactly the centred floor. Training shifts the domains again,
+  so the mean of each is taken off once more at its end.
 - The clusters of the two domains share their numbers: one k-means runs over both centred domains, so cluster
   c means the same in either and both share a prototype. The paper clusters each domain alone
   (``joint_clusters=False``), which leaves the alignment to the text space.
@@ -77,6 +78,7 @@ class TPSNet(nn.Module):
             self.register_buffer(f"labels{d}", labels)
         self.register_buffer("prototypes", torch.zeros(2, cfg.clusters, dim))
         self._move_prototypes(features, momentum=0.0)
+        self.register_buffer("shift", torch.zeros(2, dim))
         self.to(self.device)
 
     def _both_ways(self, encode: Callable[[Tensor], Tensor], images: Images) -> tuple[Tensor, Tensor]:
@@ -128,6 +130,7 @@ class TPSNet(nn.Module):
             views=1,
             batch_size=cfg.batch_size,
             refresh=self._begin_network_epoch,
+            finish=self._centre,
         )
         return [prompts, network] if cfg.text_prior else [network]
 
@@ -223,9 +226,19 @@ class TPSNet(nn.Module):
         names = [x.name for x in self.pair]
         if images.name not in names:
             raise InputError(f"domain {images.name!r} is not one of the trained pair {names}")
-        domain, texts = names.index(images.name), self.texts()
+        domain = names.index(images.name)
+        return F.normalize(self._trained(images, domain) - self.shift[domain].cpu(), dim=1)
+
+    def _trained(self, images: Images, domain: int) -> Float[Tensor, "n dim"]:
+        """Embeddings before the last centring."""
+        texts = self.texts()
         self.eval()
         return embed_all(lambda x: self.forward(x, domain, texts), images, device=self.device.type)
+
+    def _centre(self) -> None:
+        """Keep the mean of each domain's embeddings, which ``embed`` takes off."""
+        for d, images in enumerate(self.pair):
+            self.shift[d] = self._trained(images, d).mean(dim=0)
 
     @torch.no_grad()
     def texts(self) -> Float[Tensor, "2 classes dim"] | None:
