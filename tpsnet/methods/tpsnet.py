@@ -60,19 +60,12 @@ class TPSNet(nn.Module):
             self.synergy = (
                 Synergy(dim, cfg.heads, cfg.synergy, cfg.text_temperature) if cfg.text_prior else None
             )
-        self.prompts = (
-            nn.ModuleList(
-                DomainPrompts(self.backbone, cfg.clusters, cfg.context, seed=cfg.seed + d) for d in range(2)
-            )
-            if cfg.text_prior
-            else None
-        )
+        prompts = partial(DomainPrompts, self.backbone, cfg.clusters, cfg.context)
+        learned = [prompts(seed=cfg.seed + d) for d in range(2)] if cfg.text_prior else []
+        self.prompts = nn.ModuleList(learned) if learned else None
         raw = [self._both_ways(self.backbone.encode_image, x) for x in self.pair]
         self.register_buffer("offsets", torch.stack([plain.mean(dim=0) for plain, _ in raw]))
-        features = [
-            F.normalize(plain + mirrored - 2 * m, dim=1)
-            for (plain, mirrored), m in zip(raw, self.offsets, strict=True)
-        ]
+        features = [F.normalize(a + b - 2 * m, dim=1) for (a, b), m in zip(raw, self.offsets, strict=True)]
         for d, (rows, labels) in enumerate(zip(features, self._clusters(features), strict=True)):
             self.register_buffer(f"features{d}", rows, persistent=False)
             self.register_buffer(f"labels{d}", labels)
@@ -104,13 +97,11 @@ class TPSNet(nn.Module):
 
     def stages(self) -> list[Stage]:
         """Prompt generation (with the text prior) and the dual-prior network."""
-        cfg = self.cfg
+        cfg, contexts = self.cfg, list(self.prompts.parameters()) if self.prompts else []
         prompts = Stage(
             name="prompts",
             epochs=cfg.prompt_epochs,
-            parameters=[
-                {"params": list(self.prompts.parameters()) if self.prompts else [], "lr": cfg.prompt_lr}
-            ],
+            parameters=[{"params": contexts, "lr": cfg.prompt_lr}],
             losses=self._prompt_losses,
             weights={"i2t": 1.0, "t2i": 1.0},
             views=0,
