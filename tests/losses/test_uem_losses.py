@@ -22,38 +22,39 @@ def dot(a, b) -> float:
 
 
 class TestInstanceContrast:
-    def slow(self, z, m, tau) -> float:
+    def slow(self, z, m, own, tau) -> float:
         cost = 0.0
-        for i, row in enumerate(z):
+        for row, mine in zip(z, own, strict=True):
             e = [math.exp(dot(row, other) / tau) for other in m]
-            cost -= math.log(e[i] / sum(e)) / len(z)
+            cost -= math.log(e[mine] / sum(e)) / len(z)
         return cost
 
     @pytest.mark.parametrize("tau", [0.07, 0.5, 2.0])
     def test_same_as_the_slow_reference(self, unit, tau):
-        z, m = unit(6, 4), unit(6, 4)
-        assert instance_contrast(z, m, temperature=tau).item() == pytest.approx(
-            self.slow(z.tolist(), m.tolist(), tau)
+        z, m, own = unit(6, 4), unit(4, 4), torch.tensor([2, 0, 3, 3, 1, 2])
+        assert instance_contrast(z, m, own, temperature=tau).item() == pytest.approx(
+            self.slow(z.tolist(), m.tolist(), own.tolist(), tau)
         )
 
     def test_value_by_hand(self):
         """Own cosine 1, the other's 0, temperature 0.5: log(1 + e^-2)."""
         eye = torch.eye(2, dtype=torch.float64)
-        assert instance_contrast(eye, eye, temperature=0.5).item() == pytest.approx(
+        assert instance_contrast(eye, eye, torch.arange(2), temperature=0.5).item() == pytest.approx(
             math.log(1 + math.exp(-2))
         )
 
     def test_alone_there_is_no_competitor(self, unit):
-        assert instance_contrast(unit(1, 3), unit(1, 3), temperature=0.07).item() == 0
+        alone = instance_contrast(unit(2, 3), unit(1, 3), torch.tensor([0, 0]), temperature=0.07)
+        assert alone.item() == 0
 
     def test_it_is_prototype_contrast_with_one_prototype_a_row(self, unit):
         z, m = unit(5, 3), unit(5, 3)
         other = prototype_contrast(z, m, torch.eye(5, dtype=torch.float64), temperature=0.1)
-        torch.testing.assert_close(instance_contrast(z, m, temperature=0.1), other)
+        torch.testing.assert_close(instance_contrast(z, m, torch.arange(5), temperature=0.1), other)
 
     def test_gradient(self, unit):
-        m = unit(4, 3)
-        assert gradcheck(lambda z: instance_contrast(z, m, temperature=0.5), unit(4, 3).requires_grad_())
+        m, own = unit(4, 3), torch.tensor([3, 0, 0, 1])
+        assert gradcheck(lambda z: instance_contrast(z, m, own, temperature=0.5), unit(4, 3).requires_grad_())
 
 
 class TestSemanticEnhancement:

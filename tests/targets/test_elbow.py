@@ -38,7 +38,13 @@ def test_short_and_flat_curves():
         elbow(x, (6, 7), seed=0)
 
 
-def test_the_grid_reaches_an_eighth_of_the_rows():
-    assert grid(1600)[0] == 2 and grid(1600)[-1] == 200 and len(grid(1600)) == 16
-    assert grid(1) == (1,) and grid(2) == (2,) and grid(30) == (2, 3)
+def test_the_grid_reaches_a_quarter_of_the_rows_in_equal_ratios():
+    assert grid(1600)[0] == 2 and grid(1600)[-1] == 400
+    assert grid(1600, points=3) == (2, 28, 400)  # 2 · 14.14 · 14.14
+    assert grid(1) == (1,) and grid(2) == (2,) and grid(16) == (2, 3, 4)
     assert all(1 <= k <= n for n in range(1, 300) for k in grid(n))
+
+
+def test_few_classes_of_many_pictures_are_within_reach():
+    """UEM's DomainNet: seven classes, thousands of pictures."""
+    assert grid(14000)[-1] == 400 and min(abs(k - 7) for k in grid(14000)) <= 1

@@ -74,6 +74,13 @@ def test_expansion_by_hand():
     torch.testing.assert_close(ours[0], expected / expected.norm())
 
 
+def test_a_picture_that_comes_twice_counts_by_its_last_row():
+    memory, z = torch.eye(3), F.normalize(torch.randn(5, 3), dim=1)
+    remember(memory, torch.tensor([1, 0, 1, 1, 0]), z, 0.5)
+    expected = F.normalize(0.5 * torch.eye(3)[:2] + 0.5 * z[[4, 3]], dim=1)
+    torch.testing.assert_close(memory, torch.cat([expected, torch.eye(3)[2:]]))
+
+
 def test_memory_moves_by_its_share_and_nowhere_else():
     memory = torch.eye(3)
     remember(memory, torch.tensor([1]), torch.tensor([[1.0, 0.0, 0.0]]), 0.25)

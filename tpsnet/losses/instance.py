@@ -1,31 +1,35 @@
 r"""Instance contrast against a memory: each embedding finds its own slowly moving row among the batch's.
 
 .. math:: L = -\frac1B \sum_i
-          \log \frac{e^{\langle z_i, m_i\rangle/\tau}}{\sum_j e^{\langle z_i, m_j\rangle/\tau}}
+          \log \frac{e^{\langle z_i, m_{o(i)}\rangle/\tau}}{\sum_j e^{\langle z_i, m_j\rangle/\tau}}
 
 Source: L_INCE of UEM (NeurIPS 2024, arXiv:2403.05690), eq. 6.
 Ours differs: the mean over the batch, where the paper prints a sum; its other terms are means, and a sum
-would weigh this one B times as much (INFERRED).
+would weigh this one B times as much (INFERRED); and a picture that a batch holds twice has one memory row in
+it, o(i), so that it is not its own competitor.
 """
 
-import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
 def instance_contrast(
-    z: Float[Tensor, "batch dim"], memory: Float[Tensor, "batch dim"], *, temperature: float
+    z: Float[Tensor, "batch dim"],
+    memory: Float[Tensor, "row dim"],
+    own: Int[Tensor, " batch"],
+    *,
+    temperature: float,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of each row against the memory rows of the batch.
 
     Args:
         z: embeddings, unit rows.
-        memory: the same pictures' memory rows, in the same order; unit rows, no gradient.
+        memory: the memory rows of the batch's pictures, each once; unit rows, no gradient.
+        own: each picture's row of ``memory``.
         temperature: of the softmax, positive.
 
     Returns:
-        The mean over the batch; zero for a batch of one, which has no competitor.
+        The mean over the batch; zero for a single picture, which has no competitor.
     """
-    own = torch.arange(len(z), device=z.device)
     return F.cross_entropy(z @ memory.T / temperature, own)

@@ -8,8 +8,8 @@ Ours differs:
 
 - The encoder is CLIP's image tower (or a MoCo-v2 ResNet-50), fine-tuned by AdamW; the paper trains the latter
   by SGD with a learning rate of 2e-4.
-- Embeddings, memories and unified prototypes are unit rows, while prototypes are translated, matched and
-  merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
+- Embeddings, memories, and prototypes in losses and neighbour search are unit rows; prototypes are
+  translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Every term is a mean (INFERRED, see the losses).
 - The number of clusters is fixed once, by the elbow of the first memories; k-means then goes on from its last
   centres, once an epoch and only while α counts (INFERRED; the paper names neither).
@@ -133,7 +133,8 @@ class UEM(nn.Module):
         tau = self.cfg.temperature
         terms = {name: torch.zeros((), device=self.device) for name in ("ince", "pnce", "sel")}
         for z, batch in zip(self._encode(first, second), (first, second), strict=True):
-            terms["ince"] += instance_contrast(z, self._memory(batch.domain)[batch.index], temperature=tau)
+            index, own = (i.to(z.device) for i in batch.index.unique(return_inverse=True))
+            terms["ince"] += instance_contrast(z, self._memory(batch.domain)[index], own, temperature=tau)
             if not self.unified:
                 continue
             prototypes = self._prototypes(batch.domain)
@@ -167,13 +168,14 @@ class UEM(nn.Module):
     def _matching(self, z: Float[Tensor, "batch dim"], domain: int) -> Float[Tensor, ""]:
         """L_SN²M of one domain's embeddings against the other domain."""
         there, tau = 1 - domain, self.cfg.temperature
-        unified, memory = self.unified[there], self._memory(there)
-        found = match(z.detach(), self._clusters(domain), unified.other, unified.prototypes, memory)
+        memory, prototypes = self._memory(there), self._prototypes(there)
+        own = F.normalize(self._clusters(domain), dim=1)
+        found = match(z.detach(), own, self.unified[there].other, prototypes, memory)
         if not self.cfg.sn2m:
             return nearest_neighbour_contrast(z, memory, found.neighbour, temperature=tau)
         return switchable_matching(
             z,
-            self._prototypes(there),
+            prototypes,
             memory,
             found.row,
             found.neighbour,

@@ -26,4 +26,8 @@ def remember(
         z: unit rows.
         momentum: kept share, 0 to 1.
     """
-    memory[index] = F.normalize(momentum * memory[index] + (1 - momentum) * z.to(memory.dtype), dim=1)
+    turn = torch.arange(len(index), device=memory.device)
+    last = torch.full((len(memory),), -1, device=memory.device).scatter_reduce_(0, index, turn, "amax")
+    kept = last[index] == turn  # an assignment to one row twice would be a race
+    index, z = index[kept], z[kept].to(memory.dtype)
+    memory[index] = F.normalize(momentum * memory[index] + (1 - momentum) * z, dim=1)

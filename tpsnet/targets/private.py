@@ -6,6 +6,9 @@ pair of clusters are:
 
 .. math:: \min_j \delta(x_i, y_j) \le \max_{x \in c,\, y \in c} \delta(x, y)
 
+The distance can only reject a query whose nearest prototype is not its own cluster's: any other one belongs
+to both maxima. So it is the merging that decides nearly all.
+
 The rule for methods without such a structure clusters the queries alone, and compares the distance to the
 nearest gallery picture with the largest distance inside the query's own cluster.
 
@@ -63,8 +66,9 @@ def reject_unmerged(
     apart = discrepancy(query, gallery)
     limit = query.new_full((len(unified.prototypes),), -torch.inf)
     for cluster, row in enumerate(unified.other.tolist()):
-        if unified.merged[row]:  # then the row is also the number of the query cluster
-            limit[row] = apart[asked.assignment == row][:, found.assignment == cluster].max()
+        pictures = apart[asked.assignment == row][:, found.assignment == cluster]
+        if unified.merged[row] and pictures.numel():  # a merged row has the query cluster's number
+            limit[row] = pictures.max()
     nearest = torch.cdist(query, unified.prototypes).argmin(dim=1)
     return _verdict(apart.amin(dim=1), limit[nearest])
 

@@ -32,7 +32,7 @@ class Unified:
             domain that found no partner, translated, in their order.
         own: row of each cluster of the domain itself; always 0, 1, 2, …
         other: row of each cluster of the other domain.
-        merged: whether a row stands for a cluster of either domain.
+        merged: whether a row stands for one cluster of each domain.
     """
 
     prototypes: Float[Tensor, "row dim"]
