@@ -20,7 +20,7 @@ test: $(READY)
 	@$(PY) -m pytest -q
 
 lab: $(READY)
-	@$(PY) -m jupyterlab notebooks
+	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 check: $(READY)
 	@$(PY) -m ruff format --check --quiet .

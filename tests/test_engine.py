@@ -25,6 +25,8 @@ class Pull(nn.Module):
         super().__init__()
         self.cfg, self.epochs = cfg, epochs
         self.number = nn.Parameter(torch.zeros(()))
+        self.backbone = nn.Identity()
+        self.backbone.identity = "none"
         self.steps, self.refreshed, self.finished = 0, [], []
 
     def stages(self) -> list[Stage]:
@@ -95,6 +97,27 @@ def test_other_settings_are_refused_by_name(pair, tmp_path):
     fit(Pull(FitConfig()), pair, FitConfig(run=tmp_path))
     with pytest.raises(InputError, match=r"fit\.seed = 0, not 5"):
         fit(Pull(FitConfig()), pair, FitConfig(run=tmp_path, resume=True, seed=5))
+
+
+def test_another_backbone_or_other_pictures_are_refused(pair, tmp_path):
+    fit(Pull(FitConfig()), pair, FitConfig(run=tmp_path))
+    again = FitConfig(run=tmp_path, resume=True)
+    other = Pull(FitConfig())
+    other.backbone.identity = "other"
+    with pytest.raises(InputError, match=r"data\.clip = 'none', not 'other'"):
+        fit(other, pair, again)
+    edited = Images("b", pair[1].pixels.clone())
+    edited.pixels[7, 2, 1, 1] = 1
+    with pytest.raises(InputError, match=r"data\.second = 'b, 8 pictures, [0-9a-f]{8}', not 'b, 8 pictures"):
+        fit(Pull(FitConfig()), (pair[0], edited), again)
+
+
+def test_weights_of_another_shape_are_one_line(pair, tmp_path):
+    fit(Pull(FitConfig()), pair, FitConfig(run=tmp_path))
+    wide = Pull(FitConfig())
+    wide.number = nn.Parameter(torch.zeros(2))
+    with pytest.raises(InputError, match=r"checkpoint.* does not fit .*number.*; choose another run folder"):
+        fit(wide, pair, FitConfig(run=tmp_path, resume=True))
 
 
 def test_a_damaged_checkpoint_is_named(pair, tmp_path):

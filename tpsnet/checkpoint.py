@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -25,7 +26,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
         save_file(flat, partial, metadata={"meta": json.dumps(meta)})
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise InputError(
             f"cannot write {path} ({error}); free some space or choose another run folder"
         ) from None
@@ -63,7 +65,7 @@ def load_training(path: Path, method: nn.Module, expected: dict) -> tuple[dict, 
     """Restore the method; give back the optimiser's state (for its stage) and the meta data.
 
     Raises:
-        InputError: the file belongs to a run with other settings; names the first that differs.
+        InputError: the file belongs to a run with other settings or data; names the first that differs.
     """
     tensors, meta = read_tensors(path)
     for key, value in expected.items():
@@ -72,7 +74,11 @@ def load_training(path: Path, method: nn.Module, expected: dict) -> tuple[dict, 
                 f"{path} was made with {key} = {meta['settings'].get(key)!r}, not {value!r}; "
                 "give the old value or choose another run folder"
             )
-    method.load_state_dict(_under(tensors, "method."))
+    try:
+        method.load_state_dict(_under(tensors, "method."))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} does not fit ({reason}); choose another run folder") from None
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _under(tensors, "optimizer.").items():
         slot, key = name.split(".", 1)

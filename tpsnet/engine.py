@@ -1,7 +1,7 @@
 """The one training loop: it walks through a method's stages, logs, and survives a kill."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Protocol, runtime_checkable
@@ -17,9 +17,10 @@ from tpsnet.types import Images, InputError, Stage
 
 @runtime_checkable
 class Method(Protocol):
-    """What can be trained: a module with a settings dataclass, stages, and embeddings."""
+    """What can be trained: a module with a settings dataclass, a backbone, stages, and embeddings."""
 
     cfg: object
+    backbone: torch.nn.Module  # with the ``identity`` of the weights it was loaded with
 
     def stages(self) -> list[Stage]:
         """What to train, in order."""
@@ -67,11 +68,12 @@ def fit(method: Method, pair: tuple[Images, Images], cfg: FitConfig | None = Non
         One row an epoch: stage, epoch, mean of every loss term, the notes of ``refresh``, seconds.
 
     Raises:
-        InputError: the loss is not finite; the run folder holds another run; nothing can be written.
+        InputError: the loss is not finite; the run folder holds a run with other settings, pictures or
+            another backbone; nothing can be written.
     """
     cfg = cfg or FitConfig()
     stages = method.stages()
-    log = RunLog(cfg.run, {"method": method.cfg, "fit": cfg}, resume=cfg.resume, save_every=cfg.save_every)
+    log = RunLog(cfg.run, _identity(method, pair, cfg), resume=cfg.resume, save_every=cfg.save_every)
     at, started, slots = log.restore(method)
     with Progress(sum(stage.epochs for stage in stages), type(method).__name__) as progress, log:
         progress.skip(sum(stage.epochs for stage in stages[:at]) + started)
@@ -90,6 +92,15 @@ def fit(method: Method, pair: tuple[Images, Images], cfg: FitConfig | None = Non
             started, slots = 0, {}
     method.eval()
     return log.rows
+
+
+def _identity(method: Method, pair: tuple[Images, Images], cfg: FitConfig) -> dict[str, dict]:
+    """What a resumed run must share; pictures are read through only where there is a folder."""
+    settings = {"method": asdict(method.cfg), "fit": asdict(cfg)}
+    if cfg.run is None:
+        return settings
+    first, second = (images.identity for images in pair)
+    return settings | {"data": {"first": first, "second": second, "clip": method.backbone.identity}}
 
 
 def _batches(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Pair:
 
 def _tpsnet(**changes: object) -> Callable[[Backbone, Pair, int], Method]:
     return lambda backbone, pair, seed: TPSNet(
-        backbone, *pair.images, TPSNetConfig(clusters=pair.n_classes, seed=seed, **changes)
+        backbone, *pair.images, TPSNetConfig(**{"clusters": pair.n_classes, "seed": seed} | changes)
     )
 
 
@@ -186,11 +186,13 @@ def train_pair(
     setting: str | None = None,
     seed: int = 0,
     resume: bool = False,
+    changes: Mapping[str, object] | None = None,
+    loop: Mapping[str, object] | None = None,
 ) -> list[dict]:
     """Train one method on one pair and keep all of it in the run folder.
 
     Writes ``checkpoint.safetensors``, ``log.jsonl`` and TensorBoard events while it trains, then
-    ``before/`` and ``after/`` with both domains' ``Embeddings`` (centred CLIP, the method), ``scores.json``.
+    ``before/`` and ``after/`` with both domains' ``Embeddings`` (frozen CLIP, the method), ``scores.json``.
 
     Args:
         root: folder of domains.
@@ -199,10 +201,12 @@ def train_pair(
         model: address or name of the CLIP.
         pretrained: tag of a named CLIP.
         device: where to compute.
-        name: a key of ``RECIPES``.
+        name: ``"TPSNet"`` or ``"UEM"``.
         setting: see ``run_row``.
         seed: see ``run_row``.
         resume: go on from the folder's checkpoint.
+        changes: fields of the method's settings.
+        loop: fields of ``FitConfig``.
 
     Returns:
         The rows of ``scores.json``: both floors and the method.
@@ -213,9 +217,10 @@ def train_pair(
         run_row(floor, backbone, whole, seed, setting) for floor in FLOORS
     ]  # what cannot be scored ends here
     pair = whole if setting is None else whole.restrict(setting, seed)
-    method = RECIPES[name](backbone, pair, seed)
-    fit(method, pair.images, FitConfig(run=run, resume=resume, seed=seed))
-    for folder, trained in (("before", Frozen(backbone, centre=True)), ("after", method)):
+    recipe = {"TPSNet": _tpsnet, "UEM": _uem}[name]
+    method = recipe(**changes or {})(backbone, pair, seed)
+    fit(method, pair.images, FitConfig(run=run, resume=resume, seed=seed, **loop or {}))
+    for folder, trained in (("before", Frozen(backbone)), ("after", method)):
         query, gallery = embeddings(trained, pair)
         if setting is not None:
             query = with_verdicts(trained, query, gallery, seed)

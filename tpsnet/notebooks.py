@@ -6,6 +6,7 @@ widget state; here the first is refused before anything runs and the second is n
 
 import ast
 import difflib
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -117,10 +118,9 @@ def run_all(folder: Path, run: Path) -> None:
     sources = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not sources:
         raise InputError(f"{folder}: no numbered notebook here; name the folder that holds 01_….ipynb")
+    place = os.path.relpath(run.resolve(), folder.resolve())  # executed files name no path of this machine
     for number, source in enumerate(sources, start=1):
-        run_notebook(
-            source, run / source.name, {"run": str(run.resolve())}, label=f"[{number}/{len(sources)}]"
-        )
+        run_notebook(source, run / source.name, {"run": place}, label=f"[{number}/{len(sources)}]")
 
 
 def check_parameters(source: Path, given: Mapping[str, object]) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """The run folder: ``log.jsonl`` (a row an epoch), TensorBoard events, and the checkpoint to resume from."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -23,7 +22,7 @@ class RunLog:
 
     Args:
         run: the folder, or ``None`` to keep rows in memory only.
-        settings: named dataclasses that a resumed run must share.
+        settings: named groups of values that a resumed run must share.
         resume: go on from the folder's checkpoint.
         save_every: seconds between checkpoints within a stage.
 
@@ -32,11 +31,11 @@ class RunLog:
     """
 
     def __init__(
-        self, run: Path | None, settings: dict[str, object], *, resume: bool, save_every: float
+        self, run: Path | None, settings: dict[str, dict], *, resume: bool, save_every: float
     ) -> None:
         self.run, self.save_every, self.rows = run, save_every, []
         self.saved = monotonic()
-        flat = {f"{name}.{k}": v for name, group in settings.items() for k, v in asdict(group).items()}
+        flat = {f"{name}.{k}": v for name, group in settings.items() for k, v in group.items()}
         self.settings = json.loads(
             json.dumps({k: v for k, v in flat.items() if k.split(".")[1] not in CARRIED_OUT}, default=str)
         )

@@ -5,7 +5,9 @@ whatever trains on them is unsupervised by construction.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +59,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def identity(self) -> str:
+        """Name, number and checksum of the pictures."""
+        checksum = zlib.crc32(self.pixels.cpu().contiguous().numpy())
+        return f"{self.name}, {len(self)} pictures, {checksum:08x}"
 
     def subset(self, keep: Sequence[int]) -> "Images":
         """The pictures at the positions ``keep``, in that order."""
@@ -155,19 +163,30 @@ class Embeddings:
         return len(self.vectors)
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file; a reader never sees half of it."""
+        """Write a safetensors file; a reader never sees half of it.
+
+        Raises:
+            InputError: the file cannot be written; an older one stays.
+        """
         head = {
             "domain": self.domain,
             "class_names": self.class_names,
             "paths": [str(p) for p in self.paths],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         tensors = {"vectors": self.vectors.contiguous(), "labels": self.labels.contiguous()}
         if self.rejected is not None:
             tensors["rejected"] = self.rejected.contiguous()
-        save_file(tensors, partial, metadata={"embeddings": json.dumps(head)})
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, partial, metadata={"embeddings": json.dumps(head)})
+            partial.replace(path)
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                partial.unlink()
+            raise InputError(
+                f"cannot write {path} ({error}); free some space or choose another folder"
+            ) from None
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from tpsnet.backbone import load_backbone
+from tpsnet.backbone.clip import checksum
 from tpsnet.data import image_folder, load_images
 from tpsnet.types import InputError
 
@@ -63,6 +64,34 @@ def test_batch_norm_statistics_stay(tmp_path):
     before = {k: v.clone() for k, v in backbone.state_dict().items() if "running" in k}
     backbone.encode_image(torch.rand(4, 3, 64, 64))
     assert before and all(torch.equal(v, backbone.state_dict()[k]) for k, v in before.items())
+
+
+def test_the_activation_follows_the_weights(monkeypatch):
+    """OpenAI's weights want QuickGELU under either name, DataComp's want GELU."""
+    made = {}
+
+    def create(model, **options):
+        made.update(options)
+        raise RuntimeError("seen enough")
+
+    monkeypatch.setattr("open_clip.create_model_and_transforms", create)
+    for model, tag, quick in (
+        ("ViT-B-16", "openai", True),
+        ("ViT-B-16-quickgelu", "openai", True),
+        ("ViT-B-16", "datacomp_xl_s13b_b90k", False),
+        ("ViT-B-16", "weights.pt", False),
+    ):
+        with pytest.raises(InputError, match="seen enough"):
+            load_backbone(model, tag)
+        assert made["force_quick_gelu"] is quick
+
+
+def test_identity_is_that_of_the_weights(small_clip, copied_clip):
+    first, second = load_backbone(small_clip), load_backbone(small_clip)
+    assert first.identity == second.identity
+    with torch.no_grad():
+        next(second.tower.parameters()).view(-1)[0] += 1
+    assert checksum(second.clip) != second.identity == checksum(first.clip)
 
 
 def test_wrong_addresses_are_one_line(copied_clip, tmp_path):

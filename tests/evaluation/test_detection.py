@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tpsnet.evaluation import detection, evaluate, rank
-from tpsnet.types import Embeddings
+from tpsnet.types import Embeddings, InputError
 
 
 def bits(text: str) -> torch.Tensor:
@@ -56,3 +56,9 @@ def test_verdicts_are_saved(pair, tmp_path):
     assert torch.equal(Embeddings.load(tmp_path / "q.safetensors").rejected, pair[0].rejected)
     pair[1].save(tmp_path / "g.safetensors")
     assert Embeddings.load(tmp_path / "g.safetensors").rejected is None
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(pair, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot write"):
+        pair[0].save(tmp_path / "file" / "q.safetensors")

@@ -6,6 +6,7 @@ preprocessing, open_clip #1068).
 """
 
 import contextlib
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -33,12 +34,13 @@ class Backbone(nn.Module):
         dim: length of an embedding.
         token_dim: channels of an image token.
         image_size: side of the square input in pixels.
+        identity: checksum of the weights as they were loaded; a copy that is trained on keeps it.
     """
 
     def __init__(self, clip: nn.Module, tokenizer, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.clip = clip.to(memory_format=torch.channels_last)
-        self.tokenizer = tokenizer
+        self.tokenizer, self.identity = tokenizer, checksum(clip)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         size = clip.visual.image_size
@@ -47,11 +49,6 @@ class Backbone(nn.Module):
             blank = torch.zeros(1, 3, self.image_size, self.image_size, device=self.mean.device)
             vector, tokens = self.eval().encode_tokens(blank)
         self.dim, self.token_dim = vector.shape[1], tokens.shape[2]
-
-    @property
-    def logit_scale(self) -> float:
-        """CLIP's learned inverse temperature: cosines are multiplied by it."""
-        return float(self.clip.logit_scale.detach().exp())
 
     def train(self, mode: bool = True) -> "Backbone":
         """Batch-norm layers stay in evaluation mode: their statistics belong to the pretraining."""
@@ -77,9 +74,7 @@ class Backbone(nn.Module):
         self, images: Float[Tensor, "batch 3 size size"]
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens width"]]:
         """Unit embeddings, and the last feature map as a sequence of tokens, in one pass."""
-        out = self.clip.forward_intermediates(
-            (images - self.mean) / self.std, image_indices=1, normalize=False
-        )
+        out = self.clip.forward_intermediates(self._prepare(images), image_indices=1, normalize=False)
         vectors = F.normalize(out["image_features"].float(), dim=1)
         return vectors, out["image_intermediates"][-1].flatten(2).transpose(1, 2).float()
 
@@ -122,6 +117,14 @@ class Backbone(nn.Module):
         return tower.token_embedding
 
 
+def checksum(module: nn.Module) -> str:
+    """CRC-32 of all weights and buffers, in their order."""
+    found = 0
+    for tensor in module.state_dict().values():
+        found = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy(), found)
+    return f"{found:08x}"
+
+
 @contextlib.contextmanager
 def _forward_hook(module: nn.Module, hook) -> Iterator[None]:
     handle = module.register_forward_hook(hook)
@@ -141,8 +144,8 @@ def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu"
         device: where the model lives.
 
     Raises:
-        InputError: the name or the folder does not exist, the folder is not an open_clip model, or its
-            preprocessing is not "shorter side, then centre crop", which is what ``data`` does.
+        InputError: the name, the folder or the device does not exist, the folder is not an open_clip model,
+            or its preprocessing is not "shorter side, then centre crop", which is what ``data`` does.
     """
     folder = model.removeprefix("local-dir:") if model.startswith("local-dir:") else None
     if folder is None:
@@ -158,9 +161,11 @@ def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu"
     else:
         _check_folder(Path(folder))
     try:
-        clip, _, _ = open_clip.create_model_and_transforms(model, pretrained=pretrained, device=device)
+        clip, _, _ = open_clip.create_model_and_transforms(
+            model, pretrained=pretrained, device=device, force_quick_gelu=_quick_gelu(model, pretrained)
+        )
         tokenizer = open_clip.get_tokenizer(model)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"cannot load CLIP {model!r}: {reason}") from None
     preprocess = open_clip.get_model_preprocess_cfg(clip)
@@ -170,6 +175,12 @@ def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu"
             "centre crop) is supported"
         )
     return Backbone(clip, tokenizer, preprocess["mean"], preprocess["std"]).to(device)
+
+
+def _quick_gelu(model: str, pretrained: str | None) -> bool:
+    """Whether the tag's weights want QuickGELU: open_clip only warns when the name does not say so."""
+    tag = open_clip.get_pretrained_cfg(model, pretrained) if pretrained else {}
+    return bool(tag.get("quick_gelu", False))
 
 
 def _check_folder(folder: Path) -> None:

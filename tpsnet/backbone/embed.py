@@ -24,7 +24,11 @@ def autocast(device: torch.device | str) -> torch.autocast:
 
 @torch.no_grad()
 def embed_all(
-    encode: Callable[[Tensor], Tensor], images: Images, *, batch_size: int = 256, device: str = "cpu"
+    encode: Callable[[Tensor], Tensor],
+    images: Images,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str = "cpu",
 ) -> Float[Tensor, "n dim"]:
     """Encode every picture of a domain, in order.
 

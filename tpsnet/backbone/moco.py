@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
+from tpsnet.backbone.clip import checksum
 from tpsnet.types import InputError
 
 PREFIX = "module.encoder_q."
@@ -28,6 +29,7 @@ class MoCo(nn.Module):
     Attributes:
         dim: length of an embedding.
         image_size: side of the square input in pixels.
+        identity: checksum of the weights as they were loaded.
     """
 
     image_size = 224
@@ -35,7 +37,7 @@ class MoCo(nn.Module):
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
         self.tower = tower.to(memory_format=torch.channels_last)
-        self.dim = tower.fc[2].out_features
+        self.dim, self.identity = tower.fc[2].out_features, checksum(tower)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 

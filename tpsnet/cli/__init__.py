@@ -21,6 +21,11 @@ from tpsnet.types import InputError
 # else came too late to name a broken installation.
 
 
+Parameters = Annotated[
+    tuple[str, ...], tyro.conf.arg(aliases=["-p"], metavar="NAME=VALUE"), tyro.conf.UseAppendAction
+]
+
+
 @dataclass(frozen=True)
 class Run:
     """Execute a notebook with papermill, its parameters checked first."""
@@ -29,9 +34,7 @@ class Run:
     """The notebook to run, in its own folder."""
     output: tyro.conf.Positional[Path]
     """The executed notebook; written only when it has run to its end."""
-    parameters: Annotated[
-        tuple[str, ...], tyro.conf.arg(aliases=["-p"], metavar="NAME=VALUE"), tyro.conf.UseAppendAction
-    ] = ()
+    parameters: Parameters = ()
     """A value for a name of the parameters cell; may be repeated."""
 
     def __call__(self) -> None:
@@ -85,13 +88,19 @@ class Train:
     """Go on from the folder's checkpoint."""
     seed: int = 0
     """Of label spaces, clusters, weights, batches and augmentation."""
+    parameters: Parameters = ()
+    """A value for a field of the method's settings or of FitConfig, e.g. epochs=10; may be repeated."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
 
     def __call__(self) -> None:
         """Train, embed and score."""
+        from tpsnet.cli.settings import read_settings
+        from tpsnet.engine import FitConfig
         from tpsnet.experiment import train_pair
+        from tpsnet.methods import TPSNetConfig, UEMConfig
 
-        source = self.source
+        source, config = self.source, TPSNetConfig if self.method == "TPSNet" else UEMConfig
+        changes, loop = read_settings(dict(map(_split, self.parameters)), config, FitConfig)
         train_pair(
             source.where(),
             (self.first, self.second),
@@ -103,6 +112,8 @@ class Train:
             setting=self.setting,
             seed=self.seed,
             resume=self.resume,
+            changes=changes,
+            loop=loop,
         )
 
 

@@ -28,10 +28,8 @@ from tqdm import tqdm
 from tpsnet.types import Domain, Images, InputError
 
 DECODE_VERSION = 1  # raise it when _decode gives other pixels: old cache files are then passed over
-SMALLEST_SIDE = 8
-LONGEST_STRIP = (
-    100  # resizing by the shorter side makes such a picture huge  # px; a smaller picture shows nothing
-)
+SMALLEST_SIDE = 8  # px; a smaller picture shows nothing
+LONGEST_STRIP = 100  # longer to shorter side; resizing by the shorter one makes such a picture huge
 ABANDONED = 3600  # s; a live build writes many times a minute
 
 log = logging.getLogger("tpsnet")
@@ -48,9 +46,9 @@ def load_images(domain: Domain, size: int) -> tuple[Domain, Images]:
 
     A picture is turned as its EXIF says, laid over white paper, its shorter side brought to
     ``size`` (bicubic, antialiased) and its central square cut out, as open_clip prepares pictures. One
-    that cannot be read, or has a side under 8 px, is named in a warning and left out of both results,
-    which so stay aligned. The cache is keyed by the bytes of the pictures, their order and ``size``:
-    what was edited, added or moved is decoded anew, never mistaken.
+    that cannot be read, has a side under 8 px or one over 100 times the other is named in a warning and left
+    out of both results, which so stay aligned. The cache is keyed by the bytes of the pictures, their order
+    and ``size``: what was edited, added or moved is decoded anew, never mistaken.
 
     Args:
         domain: the pictures to read.

@@ -23,5 +23,5 @@ class Frozen(nn.Module):
 
     def embed(self, images: Images) -> Float[Tensor, "n dim"]:
         """Unit rows, on the CPU."""
-        vectors = embed_all(self.backbone.encode_image, images, device=self.backbone.mean.device.type)
+        vectors = embed_all(self.backbone.encode_image, images, device=self.backbone.mean.device)
         return F.normalize(vectors - vectors.mean(dim=0), dim=1) if self.centre else vectors

@@ -77,7 +77,7 @@ class TPSNet(nn.Module):
     def _both_ways(self, encode: Callable[[Tensor], Tensor], images: Images) -> tuple[Tensor, Tensor]:
         """Vectors of the pictures and of their mirror images."""
         ways = (encode, lambda x: encode(x.flip(-1)))
-        return tuple(embed_all(way, images, device=self.device.type).to(self.device) for way in ways)
+        return tuple(embed_all(way, images, device=self.device).to(self.device) for way in ways)
 
     def _clusters(self, features: list[Tensor]) -> list[Tensor]:
         """Pseudo-labels of both domains from k-means on centred CLIP features."""
@@ -224,7 +224,7 @@ class TPSNet(nn.Module):
         """Embeddings before the last centring."""
         texts = self.texts()
         self.eval()
-        return embed_all(lambda x: self.forward(x, domain, texts), images, device=self.device.type)
+        return embed_all(lambda x: self.forward(x, domain, texts), images, device=self.device)
 
     def _centre(self) -> None:
         """Keep the mean of each domain's embeddings, which ``embed`` takes off."""

@@ -231,4 +231,4 @@ class UEM(nn.Module):
     def embed(self, images: Images) -> Float[Tensor, "n dim"]:
         """Unit rows, on the CPU."""
         self.eval()
-        return embed_all(self.backbone.encode_image, images, device=self.device.type)
+        return embed_all(self.backbone.encode_image, images, device=self.device)
