@@ -48,10 +48,10 @@ class TPSNetConfig:
     prompt_lr: float = 1e-2
     prompt_temperature: float = 0.05
     epochs: int = 5
-    encoder_lr: float = 3e-4
+    encoder_lr: float = 1e-4
     module_lr: float = 1e-3
     prototype_temperature: float = 0.2
-    text_temperature: float = 0.2
+    text_temperature: float = 0.1
     prototype_momentum: float = 0.5
     smoothing: float = 0.1
     prototype_weight: float = 1.0
