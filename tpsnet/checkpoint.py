@@ -1,8 +1,6 @@
 """Weights and training state on disk: safetensors, never a pickle, never half a file."""
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tpsnet.files import replacing
 from tpsnet.types import InputError
 
 
@@ -19,18 +18,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
     Raises:
         InputError: the file cannot be written, e.g. the disk is full; the older file stays.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     flat = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         save_file(flat, partial, metadata={"meta": json.dumps(meta)})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise InputError(
-            f"cannot write {path} ({error}); free some space or choose another run folder"
-        ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:

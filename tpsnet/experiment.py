@@ -12,6 +12,7 @@ from tpsnet.backbone import Backbone, load_backbone
 from tpsnet.data import image_folder, load_images, restrict, shared_classes
 from tpsnet.engine import FitConfig, Method, fit
 from tpsnet.evaluation import evaluate
+from tpsnet.files import replacing
 from tpsnet.methods import UEM, Frozen, TPSNet, TPSNetConfig, UEMConfig
 from tpsnet.targets import reject_distant, reject_unmerged
 from tpsnet.types import Domain, Embeddings, Images
@@ -228,9 +229,8 @@ def train_pair(
             part.save(run / folder / f"{part.domain}.safetensors")
     found = directions(method, pair, setting, seed, seeds=(seed,))
     rows.append({"row": name, "seed": seed, "pair": list(names), "setting": setting, "directions": found})
-    partial = run / "scores.json.partial"
-    partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    partial.replace(run / "scores.json")
+    with replacing(run / "scores.json") as partial:
+        partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     for row in rows:
         for d in row["directions"]:
             where = f"{d['query']} → {d['gallery']}"

@@ -15,6 +15,7 @@ from tpsnet.backbone import load_backbone
 from tpsnet.data import image_folder
 from tpsnet.engine import FitConfig
 from tpsnet.experiment import FLOORS, TRAINED, load_pair, run_row
+from tpsnet.files import replacing
 from tpsnet.methods import TPSNetConfig, UEMConfig
 from tpsnet.progress import Progress
 from tpsnet.types import InputError
@@ -132,11 +133,6 @@ def _open_rows(file: Path, settings: dict) -> dict[Job, dict]:
     if whole and whole[0] != settings:
         key = next(k for k in settings if whole[0].get(k) != settings[k])
         raise InputError(f"{file} was made with another {key}; move it away or choose another folder")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(file.name + ".partial")
+    with replacing(file) as partial:
         partial.write_text("".join(json.dumps(x) + "\n" for x in [settings, *whole[1:]]), encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise InputError(f"cannot write {file} ({error}); choose another folder") from None
     return {_job(row): row for row in whole[1:]}

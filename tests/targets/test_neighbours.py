@@ -60,7 +60,7 @@ def slow_expand(both, k, power):
 def test_expansion_is_the_slow_one(unit):
     both = [unit(9, 4), unit(7, 4)]
     for k, power in ((1, 3.0), (3, 1.0), (5, 3.0), (50, 2.0)):  # the last: more than there are
-        found = expand(both, k, power)
+        found = expand(both, k, power, chunk=4)
         for ours, theirs in zip(found, slow_expand([x.tolist() for x in both], k, power), strict=True):
             torch.testing.assert_close(ours, torch.tensor(theirs, dtype=torch.float64))
         torch.testing.assert_close(torch.cat(found).norm(dim=1), torch.ones(16, dtype=torch.float64))

@@ -11,18 +11,13 @@ import torch
 from joblib import cpu_count
 
 from tpsnet.evaluation import ProtocolCard
-from tpsnet.types import InputError
+from tpsnet.files import replacing
 
 
 def write_page(page: str, path: Path) -> None:
     """Write a page; a reader never sees half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
+    with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error}); free some space or choose another folder") from None
 
 
 def table(head: list[str], lines: list[list[str]]) -> str:

@@ -39,7 +39,7 @@ def discrepancy(u: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> Float[T
 
 @torch.no_grad()
 def expand(
-    both: Sequence[Float[Tensor, "_ dim"]], k: int, power: float = 3.0
+    both: Sequence[Float[Tensor, "_ dim"]], k: int, power: float = 3.0, chunk: int = 2048
 ) -> list[Float[Tensor, "_ dim"]]:
     r"""Replace each row by the weighted mean of its ``k`` nearest rows in either domain.
 
@@ -53,18 +53,22 @@ def expand(
         both: unit rows of two domains, each domain's mean removed.
         k: neighbours in each domain, the row itself included; fewer where a domain is smaller.
         power: α.
+        chunk: rows at a time; memory is of the order of chunk × rows of a domain.
 
     Returns:
         Unit rows in the same order.
     """
     expanded = []
     for z in both:
-        total = torch.zeros_like(z)
-        for other in both:
-            similar, index = (z @ other.T).topk(min(k, len(other)), dim=1)
-            weights = similar.clamp_min(0) ** power
-            total += F.normalize((weights[:, :, None] * other[index]).sum(dim=1), dim=1)
-        expanded.append(F.normalize(total, dim=1))
+        parts = []
+        for rows in z.split(chunk):
+            total = torch.zeros_like(rows)
+            for other in both:
+                similar, index = (rows @ other.T).topk(min(k, len(other)), dim=1)
+                weights = similar.clamp_min(0) ** power
+                total += F.normalize((weights[:, :, None] * other[index]).sum(dim=1), dim=1)
+            parts.append(F.normalize(total, dim=1))
+        expanded.append(torch.cat(parts))
     return expanded
 
 

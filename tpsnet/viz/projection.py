@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tpsnet.files import replacing
 from tpsnet.types import InputError
 
 
@@ -65,10 +66,8 @@ def umap_map(
     # n_jobs=1 is what a seed asks for anyway; saying so silences umap's warning.
     points = umap.UMAP(**parameters, init=init, n_jobs=1).fit_transform(vectors.float().numpy())
     points = torch.from_numpy(points).float().contiguous()
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({"points": points}, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file({"points": points}, partial)
     return points
 
 
