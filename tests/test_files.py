@@ -27,5 +27,8 @@ def test_what_goes_wrong_leaves_the_older_file(tmp_path, error):
 
 def test_a_file_in_the_way_of_a_folder_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write .*page.md"), replacing(tmp_path / "file" / "page.md"):
+    with (
+        pytest.raises(InputError, match=r"cannot write .*page\.md"),
+        replacing(tmp_path / "file" / "page.md"),
+    ):
         pass

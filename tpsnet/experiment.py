@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tpsnet.backbone import Backbone, load_backbone
+from tpsnet.backbone import Backbone, MoCo, load_backbone
 from tpsnet.data import image_folder, load_images, restrict, shared_classes
 from tpsnet.engine import FitConfig, Method, fit
 from tpsnet.evaluation import evaluate
@@ -148,7 +148,7 @@ def directions(
 
 def run_row(
     name: str,
-    backbone: Backbone,
+    backbone: Backbone | MoCo,
     pair: Pair,
     seed: int,
     setting: str | None = None,

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet50
 
-from tpsnet.backbone import load_moco
-from tpsnet.types import InputError
+from tpsnet.backbone import MoCo, load_backbone, load_moco
+from tpsnet.methods import Frozen, TPSNet, TPSNetConfig
+from tpsnet.types import Images, InputError
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_it_computes_what_the_network_computes(file, network):
         torch.testing.assert_close(backbone.encode_image(x), expected, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(backbone.encode_image(x, backbone.tower), expected, atol=1e-5, rtol=1e-4)
     assert (backbone.dim, backbone.image_size) == (128, 224)
+
+
+def test_it_has_an_address(file, network):
+    backbone = load_backbone(f"moco:{file}")
+    assert isinstance(backbone, MoCo) and backbone.identity == load_moco(file).identity
+    pictures = Images("a", torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
+    assert Frozen(backbone).embed(pictures).shape == (4, 128)
+    with pytest.raises(InputError, match="TPSNet needs a CLIP"):
+        TPSNet(backbone, pictures, pictures, TPSNetConfig(clusters=2))
 
 
 def test_statistics_stay_those_of_the_pretraining(file):

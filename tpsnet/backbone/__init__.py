@@ -1,7 +1,8 @@
 """CLIP as unit vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
 
-from tpsnet.backbone.clip import Backbone, embedded_clip, load_backbone
+from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.embed import autocast, embed_all
+from tpsnet.backbone.load import embedded_clip, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts

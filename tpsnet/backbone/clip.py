@@ -1,24 +1,13 @@
-"""open_clip in, unit vectors and image tokens out.
-
-One loading path serves every model: an open_clip name with a pretrained tag, or ``local-dir:`` for a
-folder that holds weights *and* preprocessing (a bare weights file can silently get the wrong
-preprocessing, open_clip #1068).
-"""
+"""A CLIP as unit vectors, image tokens, and texts with learned words."""
 
 import contextlib
 import zlib
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from torch import Tensor, nn
-
-from tpsnet.types import InputError
 
 
 class Backbone(nn.Module):
@@ -132,68 +121,3 @@ def _forward_hook(module: nn.Module, hook) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu") -> Backbone:
-    """Build a CLIP by its open_clip name and pretrained tag, or from ``local-dir:FOLDER``.
-
-    Args:
-        model: an open_clip name such as ``"ViT-B-16"``, or ``"local-dir:FOLDER"`` where the folder holds
-            ``open_clip_config.json`` and safetensors weights.
-        pretrained: pretrained tag (downloads) or weights file of a named model; a folder needs none.
-        device: where the model lives.
-
-    Raises:
-        InputError: the name, the folder or the device does not exist, the folder is not an open_clip model,
-            or its preprocessing is not "shorter side, then centre crop", which is what ``data`` does.
-    """
-    folder = model.removeprefix("local-dir:") if model.startswith("local-dir:") else None
-    if folder is None:
-        if model not in open_clip.list_models():
-            raise InputError(
-                f"unknown CLIP {model!r}; give a name from open_clip.list_models() or local-dir:FOLDER"
-            )
-        if pretrained is None:
-            tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
-            raise InputError(
-                f"CLIP {model!r} needs pretrained weights: name a tag ({tags}) or a weights file"
-            )
-    else:
-        _check_folder(Path(folder))
-    try:
-        clip, _, _ = open_clip.create_model_and_transforms(
-            model, pretrained=pretrained, device=device, force_quick_gelu=_quick_gelu(model, pretrained)
-        )
-        tokenizer = open_clip.get_tokenizer(model)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"cannot load CLIP {model!r}: {reason}") from None
-    preprocess = open_clip.get_model_preprocess_cfg(clip)
-    if preprocess.get("resize_mode", "shortest") != "shortest":
-        raise InputError(
-            f"CLIP {model!r} resizes by {preprocess['resize_mode']!r}; only 'shortest' (shorter side, then "
-            "centre crop) is supported"
-        )
-    return Backbone(clip, tokenizer, preprocess["mean"], preprocess["std"]).to(device)
-
-
-def _quick_gelu(model: str, pretrained: str | None) -> bool:
-    """Whether the tag's weights want QuickGELU: open_clip only warns when the name does not say so."""
-    tag = open_clip.get_pretrained_cfg(model, pretrained) if pretrained else {}
-    return bool(tag.get("quick_gelu", False))
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise InputError(
-            f"no folder {folder}; local-dir: needs a folder with open_clip_config.json and weights"
-        )
-    if not (folder / "open_clip_config.json").is_file():
-        raise InputError(f"{folder} has no open_clip_config.json; local-dir: needs it beside the weights")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder} has no .safetensors weights beside open_clip_config.json")
-
-
-def embedded_clip() -> str:
-    """Address of the small CLIP that ships with the package."""
-    return f"local-dir:{files('tpsnet') / 'assets' / 'tiny_clip'}"

@@ -14,7 +14,7 @@ class Source:
     root: Path | None = None
     """Folder of domains (root/domain/class/picture); the embedded pictures by default."""
     model: str | None = None
-    """open_clip name, or local-dir:FOLDER; the embedded CLIP by default."""
+    """open_clip name, local-dir:FOLDER, or (UEM and the floors) moco:FILE; the embedded CLIP by default."""
     pretrained: str | None = None
     """Pretrained tag (downloads) or weights file of a named CLIP."""
     device: str = "cpu"

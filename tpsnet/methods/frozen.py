@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tpsnet.backbone import Backbone, embed_all
+from tpsnet.backbone import Backbone, MoCo, embed_all
 from tpsnet.types import Images
 
 
@@ -17,7 +17,7 @@ class Frozen(nn.Module):
             given to ``embed``; no label is used.
     """
 
-    def __init__(self, backbone: Backbone, *, centre: bool = False) -> None:
+    def __init__(self, backbone: Backbone | MoCo, *, centre: bool = False) -> None:
         super().__init__()
         self.backbone, self.centre = backbone.eval(), centre
 

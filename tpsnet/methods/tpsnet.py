@@ -44,11 +44,13 @@ class TPSNet(nn.Module):
         cfg: settings.
 
     Raises:
-        InputError: a domain has fewer pictures than clusters are asked for.
+        InputError: a domain has fewer pictures than clusters are asked for; the backbone is no CLIP.
     """
 
-    def __init__(self, backbone: Backbone, first: Images, second: Images, cfg: TPSNetConfig) -> None:
+    def __init__(self, backbone: nn.Module, first: Images, second: Images, cfg: TPSNetConfig) -> None:
         super().__init__()
+        if not isinstance(backbone, Backbone):
+            raise InputError("TPSNet needs a CLIP, with texts and tokens; a MoCo network serves UEM alone")
         self.cfg, self.pair = cfg, (first, second)
         self.backbone = copy.deepcopy(backbone).eval()
         self.device = backbone.mean.device
