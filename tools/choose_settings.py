@@ -100,7 +100,11 @@ def judge(setting: Setting, names: tuple[str, str]) -> dict:
     augment = AugmentConfig(crop_scale=(setting["crop"], 1.0))
     clusterings, precise = [], []
     for seed in SEEDS:
-        cfg = TPSNetConfig(clusters=pair.n_classes, seed=seed, **own | {"epochs": int(setting["epochs"])})
+        own |= {
+            "epochs": int(setting["epochs"]),
+            "start_weight": 0.0,
+        }  # what is not trained agrees with itself
+        cfg = TPSNetConfig(clusters=pair.n_classes, seed=seed, **own)
         method = TPSNet(backbone, *pair.images, cfg)
         with contextlib.redirect_stdout(io.StringIO()):
             fit(method, pair.images, FitConfig(seed=seed, augment=augment))
@@ -157,11 +161,12 @@ def page(pairs: tuple[tuple[str, str], ...], best: Setting, tables: list[str], u
         f"""# How TPSNet's settings are chosen
 
 Without a label: each setting is trained with seeds {SEEDS[0]} and {SEEDS[1]} on {where}; k-means (C = number
-of classes) clusters either result over both domains; **agreement** is Cohen's κ (in percent) of the two on
-"these two pictures, one of each domain, share a cluster". The axes are walked in this order, each with the
-choices of those before it. Bold: what is chosen, which is the highest agreement where it lies at least
-{MARGIN:g} point above that of the axis's start ({starts}), else the start. The margin is
-older than these figures: it comes from a round on pseudo-labels of single pictures, after its figures.
+of classes) clusters either result over both domains, the trained vectors alone (`start_weight` 0);
+**agreement** is Cohen's κ (in percent) of the two on "these two pictures, one of each domain, share a
+cluster". The axes are walked in this order, each with the choices of those before it. Bold: what is chosen,
+which is the highest agreement where it lies at least {MARGIN:g} point above that of the axis's start
+({starts}), else the start. The margin is older than these figures: it comes from a round on pseudo-labels of
+single pictures, after its figures.
 
 That nothing moves is no reason to agree: before training, agreement is {untrained:.1f}.
 

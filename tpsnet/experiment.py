@@ -68,6 +68,7 @@ SWITCHES = {
     "TPSNet, the nearest prompt asks": _tpsnet(synergy="assigned"),
     "TPSNet, prompts ask the pooled vector": _tpsnet(synergy="literal"),
     "TPSNet, each domain clustered alone": _tpsnet(joint_clusters=False),
+    "TPSNet, the trained vector alone": _tpsnet(start_weight=0.0),
 }
 UNIVERSAL = {
     "UEM": _uem(),

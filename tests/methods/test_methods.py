@@ -119,7 +119,7 @@ def test_tpsnet_starts_as_the_centred_floor(backbone, pair):
 
 def test_the_shift_of_training_is_taken_off_by_domain(backbone, pair):
     """What is left of the domains' means is what normalising the rows brings back."""
-    method = TPSNet(backbone, *pair, CONFIG)
+    method = TPSNet(backbone, *pair, dataclasses.replace(CONFIG, start_weight=0.0))
     assert not method.shift.any()
     fit(method, pair)
     texts = method.texts()
@@ -128,6 +128,20 @@ def test_the_shift_of_training_is_taken_off_by_domain(backbone, pair):
         torch.testing.assert_close(method.shift[d], trained.mean(dim=0))
         expected = torch.nn.functional.normalize(trained - trained.mean(dim=0), dim=1)
         torch.testing.assert_close(method.embed(images), expected)
+
+
+def test_the_start_keeps_its_say(backbone, pair):
+    """An embedding is the sum of the trained vector and of the centred floor, which training leaves alone."""
+    weighed = {}
+    for weight in (0.0, 0.5, 1.0):
+        method = TPSNet(backbone, *pair, dataclasses.replace(CONFIG, start_weight=weight))
+        fit(method, pair)
+        weighed[weight] = method.embed(pair[1])
+    start = Frozen(backbone, centre=True).embed(pair[1])
+    assert (weighed[0.0] * start).sum(dim=1).min() < 0.999
+    for weight in (0.5, 1.0):
+        expected = torch.nn.functional.normalize(weighed[0.0] + weight * start, dim=1)
+        torch.testing.assert_close(weighed[weight], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_switches_leave_parts_out(backbone, pair):

@@ -9,7 +9,7 @@ differently on purpose:
 
 - Everything starts from the CLIP vector **less the mean of its domain**, the part that only says how the
   domain is drawn; an untrained network is then exactly the centred floor. Training shifts the domains again,
-  so the mean of each is taken off once more at its end.
+  so the mean of each is taken off once more at its end. The start keeps its say: the two vectors are added.
 - The clusters of the two domains share their numbers: one k-means runs over both centred domains, so cluster
   c means the same in either and both share a prototype. The paper clusters each domain alone
   (``joint_clusters=False``), which leaves the alignment to the text space.
@@ -53,6 +53,7 @@ class TPSNet(nn.Module):
             raise InputError("TPSNet needs a CLIP, with texts and tokens; a MoCo network serves UEM alone")
         self.cfg, self.pair = cfg, (first, second)
         self.backbone = copy.deepcopy(backbone).eval()
+        self.frozen = copy.deepcopy(self.backbone.tower).requires_grad_(False)
         self.device = backbone.mean.device
         dim = backbone.dim
         with torch.random.fork_rng():
@@ -68,8 +69,8 @@ class TPSNet(nn.Module):
         raw = [self._both_ways(self.backbone.encode_image, x) for x in self.pair]
         self.register_buffer("offsets", torch.stack([plain.mean(dim=0) for plain, _ in raw]))
         features = [F.normalize(a + b - 2 * m, dim=1) for (a, b), m in zip(raw, self.offsets, strict=True)]
-        for d, (rows, labels) in enumerate(zip(features, self._clusters(features), strict=True)):
-            self.register_buffer(f"features{d}", rows, persistent=False)
+        self.features = features
+        for d, labels in enumerate(self._clusters(features)):
             self.register_buffer(f"labels{d}", labels)
         self.register_buffer("prototypes", torch.zeros(2, cfg.clusters, dim))
         self._move_prototypes(features, momentum=0.0)
@@ -137,7 +138,7 @@ class TPSNet(nn.Module):
     def _prompt_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         terms = {"i2t": torch.zeros((), device=self.device), "t2i": torch.zeros((), device=self.device)}
         for batch in (first, second):
-            images = self._features(batch.domain)[batch.index]
+            images = self.features[batch.domain][batch.index]
             labels = self._labels(batch.domain)[batch.index]
             texts = self.prompts[batch.domain]()
             paired = repair_labels(images, texts) if self._repair else labels
@@ -220,12 +221,14 @@ class TPSNet(nn.Module):
         if images.name not in names:
             raise InputError(f"domain {images.name!r} is not one of the trained pair {names}")
         domain = names.index(images.name)
-        return F.normalize(self._trained(images, domain) - self.shift[domain].cpu(), dim=1)
+        trained = F.normalize(self._trained(images, domain) - self.shift[domain].cpu(), dim=1)
+        start = embed_all(lambda x: self.backbone.encode_image(x, self.frozen), images, device=self.device)
+        start = F.normalize(start - self.offsets[domain].cpu(), dim=1)
+        return F.normalize(trained + self.cfg.start_weight * start, dim=1)
 
     def _trained(self, images: Images, domain: int) -> Float[Tensor, "n dim"]:
-        """Embeddings before the last centring."""
-        texts = self.texts()
         self.eval()
+        texts = self.texts()
         return embed_all(lambda x: self.forward(x, domain, texts), images, device=self.device)
 
     def _centre(self) -> None:
@@ -238,13 +241,10 @@ class TPSNet(nn.Module):
         """Embeddings of the prompts as they are now, by domain; ``None`` without the text prior."""
         return None if self.prompts is None else torch.stack([p() for p in self.prompts])
 
-    def _features(self, domain: int) -> Float[Tensor, "n dim"]:
-        return self.features0 if domain == 0 else self.features1
-
     def _labels(self, domain: int) -> Int[Tensor, " n"]:
         return self.labels0 if domain == 0 else self.labels1
 
     def _triples(self) -> list[tuple[Tensor, Tensor | None, Tensor]]:
         """Centred CLIP features, prompt embeddings and pseudo-labels of each domain."""
         texts = self.texts()
-        return [(self._features(d), None if texts is None else texts[d], self._labels(d)) for d in range(2)]
+        return [(self.features[d], None if texts is None else texts[d], self._labels(d)) for d in range(2)]

@@ -32,6 +32,8 @@ class TPSNetConfig:
         prototype_weight: alpha.
         text_weight: beta.
         heads: attention heads.
+        start_weight: of the centred CLIP vector in an embedding, where the trained one has 1: the ensemble of
+            zero-shot and fine-tuned outputs of Wortsman et al. (CVPR 2022); 0, as in the paper, leaves it out.
         batch_size: pictures of each domain in a step of stage 2.
         seed: of clusters, prompts and new layers.
     """
@@ -57,5 +59,6 @@ class TPSNetConfig:
     prototype_weight: float = 1.0
     text_weight: float = 1.0
     heads: int = 4
+    start_weight: float = 1.0
     batch_size: int = 64
     seed: int = 0
