@@ -32,8 +32,8 @@ class TPSNetConfig:
         prototype_weight: alpha.
         text_weight: beta.
         heads: attention heads.
-        start_weight: of the centred CLIP vector in an embedding, where the trained one has 1: the ensemble of
-            zero-shot and fine-tuned outputs of Wortsman et al. (CVPR 2022); 0, as in the paper, leaves it out.
+        start_weight: of the centred CLIP vector in an embedding, where the trained one has 1: an ensemble
+            of zero-shot and fine-tuned outputs (Wortsman et al., CVPR 2022); 0, as in the paper, leaves it out.
         batch_size: pictures of each domain in a step of stage 2.
         seed: of clusters, prompts and new layers.
     """
