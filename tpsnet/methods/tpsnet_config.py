@@ -33,7 +33,7 @@ class TPSNetConfig:
         text_weight: beta.
         heads: attention heads.
         start_weight: of the centred CLIP vector in an embedding, where the trained one has 1: an ensemble
-            of zero-shot and fine-tuned outputs (Wortsman et al., CVPR 2022); 0, as in the paper, leaves it out.
+            of zero-shot and fine-tuned outputs (Wortsman et al., CVPR 2022); the paper has 0.
         batch_size: pictures of each domain in a step of stage 2.
         seed: of clusters, prompts and new layers.
     """
