@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from open_clip.model import CLIP
+from pictures import write_tree
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -36,6 +37,28 @@ def unit(rng: torch.Generator) -> Callable[[int, int], Tensor]:
         return x / x.norm(dim=1, keepdim=True)
 
     return rows
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three domains of three classes, five pictures each."""
+    classes = ("ant", "bee", "cat")
+    return write_tree(tmp_path / "pictures", {"flat": classes, "line": classes, "solid": classes})
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tables and run folders: two epochs a stage, the rest as it is."""
+    from tpsnet import experiment
+
+    original, scored = experiment.TPSNetConfig, experiment.evaluate
+
+    def config(**kwargs):
+        return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
+
+    monkeypatch.setattr(experiment, "TPSNetConfig", config)
+    # five pictures a class are fewer than the usual depth of P@k
+    monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: scored(q, g, ks=(1, 5), **card))
 
 
 TINY_TOWERS = {

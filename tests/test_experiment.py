@@ -17,24 +17,6 @@ from tpsnet.types import Embeddings, InputError
 CLASSES = ("ant", "bee", "cat")
 
 
-@pytest.fixture
-def root(tmp_path):
-    return write_tree(tmp_path / "pictures", {"flat": CLASSES, "line": CLASSES, "solid": CLASSES})
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """Two epochs a stage, the rest as it is."""
-    original = experiment.TPSNetConfig
-
-    def config(**kwargs):
-        return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
-
-    monkeypatch.setattr(experiment, "TPSNetConfig", config)
-    # five pictures a class are fewer than the usual depth of P@k
-    monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: evaluate(q, g, ks=(1, 5), **card))
-
-
 @pytest.mark.parametrize("name", ["TPSNet", "UEM"])
 def test_labels_reach_scores_only(name, root, short, monkeypatch, small_clip):
     """With every label of the tree shuffled, the trained vectors stay bit for bit."""

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from pictures import write_tree
 
 from tpsnet import experiment, table
 from tpsnet.backbone import load_backbone
@@ -13,26 +12,6 @@ from tpsnet.experiment import FLOORS, SWITCHES, TRAINED, embeddings, load_pair
 from tpsnet.methods import Frozen, TPSNetConfig
 from tpsnet.table import TableConfig, all_pairs, chain, fill_table
 from tpsnet.types import InputError
-
-CLASSES = ("ant", "bee", "cat")
-
-
-@pytest.fixture
-def root(tmp_path):
-    return write_tree(tmp_path / "pictures", {"flat": CLASSES, "line": CLASSES, "solid": CLASSES})
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """Two epochs a stage, the rest as it is."""
-    original = experiment.TPSNetConfig
-
-    def config(**kwargs):
-        return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
-
-    monkeypatch.setattr(experiment, "TPSNetConfig", config)
-    # five pictures a class are fewer than the usual depth of P@k
-    monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: evaluate(q, g, ks=(1, 5), **card))
 
 
 @pytest.fixture
