@@ -23,7 +23,7 @@ def test_labels_reach_scores_only(name, root, short, monkeypatch, small_clip):
     backbone = load_backbone(small_clip)
     seen = []
     monkeypatch.setattr(
-        experiment, "directions", lambda m, p, *_, **__: seen.append([m.embed(i) for i in p.images])
+        experiment, "directions", lambda both, *_, **__: seen.append([part.vectors for part in both])
     )
     pair = load_pair(root, ("flat", "line"), backbone.image_size)
     run_row(name, backbone, pair, 0)

@@ -24,11 +24,12 @@ from torch import Tensor
 
 from tpsnet.backbone import embedded_clip, load_backbone
 from tpsnet.data import AugmentConfig, embedded_root
-from tpsnet.engine import FitConfig, Method, fit
-from tpsnet.experiment import Pair, directions, embeddings, load_pair
+from tpsnet.engine import FitConfig, fit
+from tpsnet.experiment import directions, embeddings, load_pair
 from tpsnet.methods import Frozen, TPSNet, TPSNetConfig
 from tpsnet.progress import Progress
 from tpsnet.targets import kmeans
+from tpsnet.types import Embeddings
 
 AXES: dict[str, tuple[float, ...]] = {
     "encoder_lr": (1e-4, 3e-4, 1e-3),
@@ -97,19 +98,18 @@ def judge(setting: Setting, names: tuple[str, str]) -> dict:
     backbone = load_backbone(embedded_clip())
     pair = load_pair(embedded_root(), names, backbone.image_size)
     own = {name: value for name, value in setting.items() if name != "crop"}
+    # The start's share of an embedding is no merit of the training: it agrees with itself.
+    own |= {"epochs": int(setting["epochs"]), "start_weight": 0.0}
     augment = AugmentConfig(crop_scale=(setting["crop"], 1.0))
     clusterings, precise = [], []
     for seed in SEEDS:
-        own |= {
-            "epochs": int(setting["epochs"]),
-            "start_weight": 0.0,
-        }  # what is not trained agrees with itself
         cfg = TPSNetConfig(clusters=pair.n_classes, seed=seed, **own)
         method = TPSNet(backbone, *pair.images, cfg)
         with contextlib.redirect_stdout(io.StringIO()):
             fit(method, pair.images, FitConfig(seed=seed, augment=augment))
-        clusterings.append(_clusters(method, pair, seed))
-        precise.append(sum(d["mAP@All"] for d in directions(method, pair, None, seed)) / 2)
+        both = embeddings(method, pair)
+        clusterings.append(_clusters(both, pair.n_classes, seed))
+        precise.append(sum(d["mAP@All"] for d in directions(both, None, seed)) / 2)
     agreement = 100 * cross_domain_agreement(*clusterings)
     return {
         "setting": setting,
@@ -123,8 +123,8 @@ def before_training(names: tuple[str, str]) -> float:
     """Agreement of two clusterings of the centred floor, which an untrained TPSNet is."""
     backbone = load_backbone(embedded_clip())
     pair = load_pair(embedded_root(), names, backbone.image_size)
-    floor = Frozen(backbone, centre=True)
-    return 100 * cross_domain_agreement(*(_clusters(floor, pair, seed) for seed in SEEDS))
+    floor = embeddings(Frozen(backbone, centre=True), pair)
+    return 100 * cross_domain_agreement(*(_clusters(floor, pair.n_classes, seed) for seed in SEEDS))
 
 
 def cross_domain_agreement(one: Sequence[Int[Tensor, " n"]], other: Sequence[Int[Tensor, " n"]]) -> float:
@@ -160,20 +160,23 @@ def page(pairs: tuple[tuple[str, str], ...], best: Setting, tables: list[str], u
     return (
         f"""# How TPSNet's settings are chosen
 
-Without a label: each setting is trained with seeds {SEEDS[0]} and {SEEDS[1]} on {where}; k-means (C = number
-of classes) clusters either result over both domains, the trained vectors alone (`start_weight` 0);
+Without a label: each setting is trained with seeds {SEEDS[0]} and {SEEDS[1]} on
+{where}; k-means (C = number of
+classes) clusters either result over both domains, the trained vectors alone (`start_weight` 0);
 **agreement** is Cohen's κ (in percent) of the two on "these two pictures, one of each domain, share a
-cluster". The axes are walked in this order, each with the choices of those before it. Bold: what is chosen,
-which is the highest agreement where it lies at least {MARGIN:g} point above that of the axis's start
-({starts}), else the start. The margin is older than these figures: it comes from a round on pseudo-labels of
-single pictures, after its figures.
+cluster". The axes are walked in this order, each with the choices of those before it, from
+{starts}.
+Bold: what is chosen, which is the highest agreement where it lies at least {MARGIN:g} point above that of the
+axis's start, else the start. The margin is older than these figures: it comes from a round on
+pseudo-labels of single pictures, after its figures.
 
 That nothing moves is no reason to agree: before training, agreement is {untrained:.1f}.
 
 **mAP@All** (mean of both directions, both seeds, all pairs) is computed from labels and was not used; it
 shows how well the criterion follows the score.
 
-Chosen: {chosen}. Made by `python -m tools.choose_settings`.
+Chosen: {chosen}.
+Made by `python -m tools.choose_settings`.
 
 """
         + "\n\n".join(tables)
@@ -181,9 +184,9 @@ Chosen: {chosen}. Made by `python -m tools.choose_settings`.
     )
 
 
-def _clusters(method: Frozen | Method, pair: Pair, seed: int) -> tuple[Tensor, ...]:
-    vectors = [part.vectors for part in embeddings(method, pair)]
-    found = kmeans(torch.cat(vectors), pair.n_classes, seed=seed).assignment
+def _clusters(both: Sequence[Embeddings], k: int, seed: int) -> tuple[Tensor, ...]:
+    vectors = [part.vectors for part in both]
+    found = kmeans(torch.cat(vectors), k, seed=seed).assignment
     return found.split([len(z) for z in vectors])
 
 

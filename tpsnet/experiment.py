@@ -112,7 +112,8 @@ def embeddings(method: Frozen | Method, pair: Pair) -> tuple[Embeddings, Embeddi
 def with_verdicts(method: Frozen | Method, query: Embeddings, gallery: Embeddings, seed: int) -> Embeddings:
     """The queries, each with a verdict of open-set detection: UEM's own rule, or the one for the others.
 
-    The others are given the number of classes among the queries, as they are given C for training.
+    The others are given the number of classes among the queries, as they are given C for training. A verdict
+    merges prototypes also for a UEM that was trained without merging: else every query would be rejected.
     """
     if isinstance(method, UEM):
         found = reject_unmerged(query.vectors, gallery.vectors, method.n_clusters, seed=seed)
@@ -136,15 +137,21 @@ def score(query: Embeddings, gallery: Embeddings, **card: object) -> dict:
     }
 
 
+def judged(
+    method: Frozen | Method, pair: Pair, setting: str | None, seed: int
+) -> tuple[Embeddings, Embeddings]:
+    """Both domains through a method; under a universal setting the first with its verdicts."""
+    query, gallery = embeddings(method, pair)
+    return (query if setting is None else with_verdicts(method, query, gallery, seed)), gallery
+
+
 def directions(
-    method: Frozen | Method, pair: Pair, setting: str | None, seed: int, **card: object
+    both: tuple[Embeddings, Embeddings], setting: str | None, seed: int, **card: object
 ) -> list[dict]:
-    """Both directions of a pair; or the queries' one under a universal setting, with verdicts."""
-    both = embeddings(method, pair)
+    """Scores of both directions of a pair; or of the queries' one under a universal setting."""
     if setting is None:
         return [score(*both, **card), score(*both[::-1], **card)]
-    spaces = f"{setting}, drawn by seed {seed}"
-    return [score(with_verdicts(method, *both, seed), both[1], label_spaces=spaces, **card)]
+    return [score(*both, label_spaces=f"{setting}, drawn by seed {seed}", **card)]
 
 
 def run_row(
@@ -172,7 +179,7 @@ def run_row(
     else:
         method, seeds = RECIPES[name](backbone, chosen, seed), (seed,)
         fit(method, chosen.images, FitConfig(seed=seed, run=run))
-    found = directions(method, chosen, setting, seed, seeds=seeds)
+    found = directions(judged(method, chosen, setting, seed), setting, seed, seeds=seeds)
     return {"row": name, "seed": seed, "pair": list(pair.names), "setting": setting, "directions": found}
 
 
@@ -223,12 +230,10 @@ def train_pair(
     method = recipe(**changes or {})(backbone, pair, seed)
     fit(method, pair.images, FitConfig(run=run, resume=resume, seed=seed, **loop or {}))
     for folder, trained in (("before", Frozen(backbone)), ("after", method)):
-        query, gallery = embeddings(trained, pair)
-        if setting is not None:
-            query = with_verdicts(trained, query, gallery, seed)
-        for part in (query, gallery):
+        both = judged(trained, pair, setting, seed)
+        for part in both:
             part.save(run / folder / f"{part.domain}.safetensors")
-    found = directions(method, pair, setting, seed, seeds=(seed,))
+    found = directions(both, setting, seed, seeds=(seed,))
     rows.append({"row": name, "seed": seed, "pair": list(names), "setting": setting, "directions": found})
     with replacing(run / "scores.json") as partial:
         partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")

@@ -5,9 +5,9 @@ import types
 import typing
 from collections.abc import Mapping
 
+from tpsnet.notebooks import BOOLS
 from tpsnet.types import InputError
 
-BOOLS = {"true": True, "false": False}
 ELSEWHERE = ("run", "resume", "seed")  # the command has options of their own for these
 
 
@@ -63,12 +63,6 @@ def _read(text: str, hint: object) -> object:
 
 
 def _describe(hint: object) -> str:
-    names = []
-    for kind in _options(hint):
-        if typing.get_origin(kind) is typing.Literal:
-            names += map(str, typing.get_args(kind))
-        else:
-            names.append(
-                "none" if kind is types.NoneType else "true or false" if kind is bool else kind.__name__
-            )
-    return " or ".join(names)
+    named = {bool: "true or false", types.NoneType: "none"}
+    choices = [c for h in _options(hint) for c in typing.get_args(h) or [named.get(h, h.__name__)]]
+    return " or ".join(map(str, choices))

@@ -4,7 +4,7 @@ r"""Semantic enhancement: every embedding is drawn to the prototypes, the likeli
           \qquad w_{ic} = \mathrm{softmax}_c(\langle z_i, p_c\rangle/\tau)
 
 Source: UEM (NeurIPS 2024, arXiv:2403.05690), eq. 11. That the gradient also flows through the weights is
-INFERRED. Ours differs in nothing else.
+INFERRED. The formula is as printed; UEM hands it prototypes brought to unit length.
 """
 
 import torch

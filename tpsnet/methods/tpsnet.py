@@ -60,20 +60,18 @@ class TPSNet(nn.Module):
             torch.manual_seed(cfg.seed)
             self.fusion = Fusion(dim, backbone.token_dim, cfg.heads)
             self.phase = PhaseEncoder(dim) if cfg.phase_prior else None
-            self.synergy = (
-                Synergy(dim, cfg.heads, cfg.synergy, cfg.text_temperature) if cfg.text_prior else None
-            )
-        prompts = partial(DomainPrompts, self.backbone, cfg.clusters, cfg.context)
-        learned = [prompts(seed=cfg.seed + d) for d in range(2)] if cfg.text_prior else []
-        self.prompts = nn.ModuleList(learned) if learned else None
+            synergy = (dim, cfg.heads, cfg.synergy, cfg.text_temperature)
+            self.synergy = Synergy(*synergy) if cfg.text_prior else None
+        prompts = (DomainPrompts(self.backbone, cfg.clusters, cfg.context, cfg.seed + d) for d in range(2))
+        self.prompts = nn.ModuleList(prompts) if cfg.text_prior else None
         raw = [self._both_ways(self.backbone.encode_image, x) for x in self.pair]
         self.register_buffer("offsets", torch.stack([plain.mean(dim=0) for plain, _ in raw]))
-        features = [F.normalize(a + b - 2 * m, dim=1) for (a, b), m in zip(raw, self.offsets, strict=True)]
-        self.features = features
-        for d, labels in enumerate(self._clusters(features)):
+        means = zip(raw, self.offsets, strict=True)
+        self.features = [F.normalize(plain + mirrored - 2 * m, dim=1) for (plain, mirrored), m in means]
+        for d, labels in enumerate(self._clusters(self.features)):
             self.register_buffer(f"labels{d}", labels)
         self.register_buffer("prototypes", torch.zeros(2, cfg.clusters, dim))
-        self._move_prototypes(features, momentum=0.0)
+        self._move_prototypes(self.features, momentum=0.0)
         self.register_buffer("shift", torch.zeros(2, dim))
         self.to(self.device)
 
@@ -222,6 +220,8 @@ class TPSNet(nn.Module):
             raise InputError(f"domain {images.name!r} is not one of the trained pair {names}")
         domain = names.index(images.name)
         trained = F.normalize(self._trained(images, domain) - self.shift[domain].cpu(), dim=1)
+        if not self.cfg.start_weight:
+            return trained
         start = embed_all(lambda x: self.backbone.encode_image(x, self.frozen), images, device=self.device)
         start = F.normalize(start - self.offsets[domain].cpu(), dim=1)
         return F.normalize(trained + self.cfg.start_weight * start, dim=1)

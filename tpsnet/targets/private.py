@@ -6,8 +6,8 @@ pair of clusters are:
 
 .. math:: \min_j \delta(x_i, y_j) \le \max_{x \in c,\, y \in c} \delta(x, y)
 
-The distance can only reject a query whose nearest prototype is not its own cluster's: any other one belongs
-to both maxima. So it is the merging that decides nearly all.
+A query whose nearest prototype is its own cluster's is itself among the x of the maximum, and so passes; only
+the others can be too far away. It is the merging that decides nearly all.
 
 The rule for methods without such a structure clusters the queries alone, and compares the distance to the
 nearest gallery picture with the largest distance inside the query's own cluster.
