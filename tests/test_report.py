@@ -51,7 +51,7 @@ def test_the_page_states_protocol_published_figures_and_versions():
     page = results_markdown(ROWS)
     assert "Σ_q min(k, n_q)" in page and "12 queries, gallery of 18" in page and "18 queries" in page
     assert "| mean of 12 | 84.53 |" in page and "cannot be compared" in page
-    assert "torch 2" in page and "Commit" in page
+    assert "**seeds**: 0, 1" in page and "torch 2" in page and "Commit" in page
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

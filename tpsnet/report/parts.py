@@ -32,9 +32,10 @@ def mean_std(values: Sequence[float]) -> str:
 
 
 def protocol(rows: list[dict]) -> str:
-    """One card: what is the same for all numbers; sizes differ by direction."""
+    """One card: what is the same for all numbers, and all their seeds; sizes differ by direction."""
     cards = [d["card"] for r in rows for d in r["directions"]]
-    card = ProtocolCard(**max(cards, key=lambda c: len(c["seeds"])))
+    seeds = sorted({seed for c in cards for seed in c["seeds"]})
+    card = ProtocolCard(**cards[0] | {"seeds": tuple(seeds)})
     sizes = sorted({(c["n_query"], c["n_gallery"], c["n_classes"], c["n_lone"]) for c in cards})
     lines = [
         f"{q} queries, gallery of {g}, {c} common classes, {lone} lone queries" for q, g, c, lone in sizes
