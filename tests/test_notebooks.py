@@ -112,6 +112,12 @@ def test_a_failing_cell_is_one_line_and_keeps_the_partial_notebook(notebook, tmp
     assert texts(output) == "mended\n" and not (tmp_path / "out.failed.ipynb").exists()
 
 
+def test_bad_input_that_a_cell_meets_is_bad_input_to_the_runner(notebook, tmp_path):
+    source = notebook("from tpsnet.types import InputError", "raise InputError('x: no such domain')")
+    with pytest.raises(InputError, match=r"In \[3\]: x: no such domain \(see .*out.failed.ipynb\)"):
+        run_notebook(source, tmp_path / "out.ipynb")
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

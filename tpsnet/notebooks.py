@@ -71,8 +71,8 @@ def run_notebook(
         label: put before the notebook's name in the progress lines, e.g. ``"[2/5]"``.
 
     Raises:
-        InputError: no such notebook, an unknown parameter, a value of the wrong type.
-        NotebookFailed: a cell raised an error.
+        InputError: no such notebook, an unknown parameter, a value of the wrong type; or a cell raised it.
+        NotebookFailed: a cell raised another error.
     """
     n_cells = _count_code_cells(source)
     values = check_parameters(source, parameters or {})
@@ -100,8 +100,11 @@ def run_notebook(
         failed.unlink(missing_ok=True)
     except PapermillExecutionError as error:
         partial.replace(failed)
-        what = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(": ")
-        raise NotebookFailed(f"{source}, In [{error.exec_count}]: {what} (see {failed})") from None
+        kind, named = (
+            (InputError, "") if error.ename == "InputError" else (NotebookFailed, f"{error.ename}: ")
+        )
+        what = f"{named}{error.evalue}".splitlines()[0].rstrip(": ")
+        raise kind(f"{source}, In [{error.exec_count}]: {what} (see {failed})") from None
     except DeadKernelError:
         partial.replace(failed)
         raise NotebookFailed(f"{source}: its kernel died, out of memory perhaps (see {failed})") from None

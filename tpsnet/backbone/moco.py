@@ -69,6 +69,8 @@ def load_moco(file: Path, device: str = "cpu") -> MoCo:
     Raises:
         InputError: no such file, not such a file, or another network than a ResNet-50 with that head.
     """
+    if not file.is_file():
+        raise InputError(f"no file {file}; moco: needs a MoCo version 2 checkpoint")
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
