@@ -70,7 +70,7 @@ def test_wrong_addresses_are_one_line(copied_clip, tmp_path):
     (copied_clip / "open_clip_config.json").unlink()
     with pytest.raises(InputError, match="no open_clip_config"):
         load_backbone(f"local-dir:{copied_clip}")
-    with pytest.raises(InputError, match="no file .*absent"):
+    with pytest.raises(InputError, match=r"no file .*absent"):
         load_backbone(f"moco:{tmp_path / 'absent.pth.tar'}")
     with pytest.raises(InputError, match="no device 'gpu' here"):
         load_backbone("ViT-B-16", "openai", "gpu")

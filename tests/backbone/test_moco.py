@@ -63,7 +63,7 @@ def test_statistics_stay_those_of_the_pretraining(file):
 
 
 def test_other_files_are_one_line(file, tmp_path, network):
-    with pytest.raises(InputError, match="no file .*absent"):
+    with pytest.raises(InputError, match=r"no file .*absent"):
         load_moco(tmp_path / "absent.pth.tar")
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(InputError, match="not a MoCo-v2 checkpoint"):
