@@ -116,8 +116,9 @@ def test_global_randomness_is_neither_used_nor_changed():
     assert order(batches(views=1, augment=Augment()), 0) == first
 
 
-def test_a_batch_has_no_label():
+def test_neither_a_batch_nor_its_pictures_have_a_label():
     assert {f.name for f in dataclasses.fields(Batch)} == {"view1", "view2", "index", "domain"}
+    assert {f.name for f in dataclasses.fields(Images)} == {"name", "pixels"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """UEM: its schedule, its bookkeeping, what its switches take away, and small or odd domains."""
 
-import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from pictures import CLASSES, patterned
 
-from tpsnet.backbone import autocast, load_backbone
+from tpsnet.backbone import autocast, embed_all, load_backbone
 from tpsnet.engine import FitConfig, fit
 from tpsnet.losses import (
     domain_adversary,
@@ -19,7 +18,7 @@ from tpsnet.losses import (
 from tpsnet.methods import UEM, UEMConfig
 from tpsnet.methods.uem import alpha
 from tpsnet.targets import kmeans, match, translate
-from tpsnet.types import Batch, Images, InputError
+from tpsnet.types import Batch, InputError
 
 CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=2, batch_size=16)
 
@@ -42,6 +41,7 @@ def test_alpha_is_nearly_a_step_at_half_time():
 
 def test_prototypes_that_do_not_count_are_left_alone(backbone, pair, monkeypatch):
     """Clustering is saved, the embeddings stay; left alone where they count, prototypes are missed."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # no bfloat16, whose rounding would hide it
     vectors, calls = [], []
     original = UEM._renew_prototypes
     monkeypatch.setattr(UEM, "_renew_prototypes", lambda self: calls.append(0) or original(self))
@@ -52,7 +52,7 @@ def test_prototypes_that_do_not_count_are_left_alone(backbone, pair, monkeypatch
         calls.append(1)
     assert "".join(map(str, calls)) == "0" * 30 + "1" + "0" * 24 + "1" + "0" * 12 + "1"
     turned, missed = (float((1 - (vectors[0] * other).sum(dim=1)).max()) for other in vectors[1:])
-    assert turned < 1e-4 and missed > 50 * turned
+    assert turned < 1e-6 and missed > 1e-4
 
 
 def test_the_log_shows_the_schedule(backbone, pair):
@@ -102,8 +102,9 @@ def test_the_terms_of_stage_two(uneven):
     expected = {"spr": 0.0, "sn2m": 0.0}
     for d, z in enumerate(method._encode(*batches)):
         with autocast(method.device):
-            before = method.backbone.encode_image(batches[d].view1, method.frozen)
-        expected["spr"] += structure_preservation(z, before.float())
+            before = method.backbone.encode_image(batches[d].view1, method.frozen).float()
+        before = F.normalize(before - method.offset, dim=1)
+        expected["spr"] += structure_preservation(z, before)
         there = method.unified[1 - d]
         rows, memory = F.normalize(there.prototypes, dim=1), method._memory(1 - d)
         clusters = F.normalize(method._clusters(d), dim=1)
@@ -136,6 +137,18 @@ def test_memories_move_in_either_stage(backbone, pair, stage):
     before = [method.memory0.clone(), method.memory1.clone()]
     fit(method, pair)
     assert all((method._memory(d) != before[d]).any(dim=1).all() for d in range(2))
+
+
+def test_before_training_the_mean_of_both_domains_is_taken_off_and_the_gap_stays(backbone, pair):
+    method = UEM(backbone, *pair, CONFIG)
+    vectors = [embed_all(backbone.encode_image, images) for images in pair]
+    offset = (
+        vectors[0].mean(dim=0) + vectors[1].mean(dim=0)
+    ) / 2  # either domain counts alike: 24 and 20 pictures
+    for images, plain in zip(pair, vectors, strict=True):
+        torch.testing.assert_close(method.embed(images), F.normalize(plain - offset, dim=1))
+    fit(method, pair)
+    torch.testing.assert_close(method.offset, offset)
 
 
 def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
@@ -232,8 +245,3 @@ def test_a_resnet_of_moco_is_trained_like_a_clip(tmp_path, pair):
     before = method.embed(pair[0])
     fit(method, pair)
     assert method.embed(pair[0]).shape == (24, 6) and not torch.equal(method.embed(pair[0]), before)
-
-
-def test_labels_have_no_way_in():
-    fields = {f.name for f in dataclasses.fields(Images)}
-    assert fields == {"name", "pixels"}

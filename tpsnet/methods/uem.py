@@ -8,6 +8,9 @@ Ours differs:
 
 - The encoder is CLIP's image tower (or a MoCo-v2 ResNet-50), fine-tuned by AdamW; the paper trains the latter
   by SGD with a learning rate of 2e-4.
+- An embedding is the tower's vector **less the mean over both domains** before training, at unit length. What
+  all vectors of a CLIP share leaves little for a softmax at τ = 0.07 to tell apart; what lies between the
+  domains stays, for eq. 8 and stage 2.
 - Embeddings, memories, and prototypes in losses and neighbour search are unit rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Every term is a mean (INFERRED, see the losses).
@@ -68,6 +71,8 @@ class UEM(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(cfg.seed)
             self.classifier = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 1))
+        raw = [embed_all(self.backbone.encode_image, x, device=self.device).mean(dim=0) for x in self.pair]
+        self.register_buffer("offset", torch.stack(raw).mean(dim=0).to(self.device))
         for d, images in enumerate(self.pair):
             memory = self.embed(images).to(self.device)
             self.register_buffer(f"memory{d}", memory)
@@ -162,8 +167,8 @@ class UEM(nn.Module):
         for z, batch in zip(both, (first, second), strict=True):
             if self.cfg.spda:
                 with torch.no_grad(), autocast(self.device):
-                    before = self.backbone.encode_image(batch.view1, self.frozen)
-                terms["spr"] += structure_preservation(z, before.float())
+                    before = self(batch.view1, self.frozen)
+                terms["spr"] += structure_preservation(z, before)
             terms["sn2m"] += self._matching(z, batch.domain)
         return terms
 
@@ -208,7 +213,7 @@ class UEM(nn.Module):
     def _encode(self, first: Batch, second: Batch) -> list[Float[Tensor, "batch dim"]]:
         """Embeddings of both views; what the memories will take in after the step."""
         with autocast(self.device):
-            both = [self.backbone.encode_image(b.view1).float() for b in (first, second)]
+            both = [self(b.view1) for b in (first, second)]
         self._seen = [(b.domain, b.index, z.detach()) for b, z in zip((first, second), both, strict=True)]
         return both
 
@@ -230,7 +235,15 @@ class UEM(nn.Module):
         """Number of clusters of each domain."""
         return len(self.clusters0), len(self.clusters1)
 
+    # Embeddings
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """Unit rows of RGB images in [0, 1]; ``tower`` is a copy of the image tower, e.g. ``frozen``."""
+        return F.normalize(self.backbone.encode_image(images, tower).float() - self.offset, dim=1)
+
     def embed(self, images: Images) -> Float[Tensor, "n dim"]:
         """Unit rows, on the CPU."""
         self.eval()
-        return embed_all(self.backbone.encode_image, images, device=self.device)
+        return embed_all(self, images, device=self.device)
