@@ -181,7 +181,7 @@ def test_bad_input_is_refused(embeddings, lattice):
     q, g = embeddings("q", lattice(4), [0, 0, 1, 1]), embeddings("g", lattice(3), [0, 1, 2])
     with pytest.raises(InputError, match="k = 5 with a gallery of 3"):
         evaluate(q, g)
-    with pytest.raises(InputError, match="no class in common"):
+    with pytest.raises(InputError, match="'q' and gallery 'g' have no class in common"):
         evaluate(q, embeddings("g", lattice(3), [2, 3, 4]), ks=(1,))
     with pytest.raises(InputError, match=r"both 'q'.*two domains"):
         evaluate(q, q, ks=(1,))

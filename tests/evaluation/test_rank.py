@@ -48,6 +48,11 @@ def test_k_shortens_the_list_and_nothing_else(embeddings, lattice):
     assert short.n_relevant.equal(full.n_relevant)
 
 
+def test_a_private_query_has_a_ranking_without_anything_relevant(embeddings, lattice):
+    found = rank(embeddings("q", lattice(1), [4]), embeddings("g", lattice(3), [0, 1, 2]))
+    assert found.n_relevant.tolist() == [0] and not found.relevant.any() and found.indices.shape == (1, 3)
+
+
 @pytest.mark.parametrize("copies", [5, 7, 33])
 @pytest.mark.parametrize("chunk", [1, 2, 1000])
 def test_copies_stand_in_the_gallery_s_order(embeddings, unit, copies, chunk):
@@ -130,7 +135,6 @@ def test_bad_input_is_one_line(embeddings, lattice, unit):
         "k = 0": lambda: rank(q, g, k=0),
         "different class tables": lambda: rank(q, other),
         "4 and 5 numbers": lambda: rank(q, embeddings("g", unit(3, 5).float(), [0, 1, 2])),
-        "'q' and gallery 'g' have no class in common": lambda: rank(q, embeddings("g", lattice(2), [4, 5])),
         "'nearest' is unknown; choose from torch, faiss": lambda: rank(q, g, engine="nearest"),
     }
     for message, call in bad.items():

@@ -160,6 +160,23 @@ def test_a_rejected_query_has_no_match(pairs):
         assert [browser.ranking(model, q)[0]["rejected"] for q in range(22)] == expected
 
 
+def test_a_private_query_is_shown_like_any_other(pairs, monkeypatch):
+    """No gallery picture has its class: nothing is right, on the page as in the saved view."""
+    query, gallery = pairs["good"]
+    private = replace(query, labels=torch.full_like(query.labels, len(query.class_names) - 1))
+    kept = (gallery.labels != private.labels[0]).nonzero()[:, 0]
+    shown = replace(
+        gallery,
+        vectors=gallery.vectors[kept],
+        labels=gallery.labels[kept],
+        paths=tuple(gallery.paths[i] for i in kept.tolist()),
+    )
+    browser = RetrievalBrowser({"open": (private, shown)}, k=4, sample=1)
+    content, _ = answer(browser, monkeypatch, {"kind": "select", "model": "open", "query": 3})
+    assert content["relevant"] == 0 and [row["right"] for row in content["rows"]] == [False] * 4
+    assert browser.sheet().startswith(b"\x89PNG")
+
+
 def test_the_state_stays_small(browser):
     state = browser.get_state()
     assert sum(len(str(value)) for value in state.values()) < 20_000

@@ -75,12 +75,17 @@ def evaluate(
         seeds: for the card: of the training runs.
 
     Raises:
-        InputError: query and gallery are one domain, a k is larger than the gallery, or the pair cannot be
-            ranked (see ``iter_rankings``), e.g. for want of a common class.
+        InputError: query and gallery are one domain or have no class in common, a k is larger than the
+            gallery, or the pair cannot be ranked (see ``iter_rankings``).
     """
     if query.domain == gallery.domain:
         raise InputError(
             f"query and gallery are both {query.domain!r}, each query would find itself; choose two domains"
+        )
+    if not torch.isin(query.labels, gallery.labels).any():
+        raise InputError(
+            f"query {query.domain!r} and gallery {gallery.domain!r} have no class in common, nothing can be "
+            "found; choose another pair"
         )
     for k in ks:
         check_depth(k, gallery)

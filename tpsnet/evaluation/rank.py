@@ -48,8 +48,8 @@ def iter_rankings(
     """What ``rank`` returns, ``chunk`` queries at a time: memory O(chunk × gallery).
 
     Raises:
-        InputError: the class tables or widths differ, no class is in both, ``k`` is below one or above the
-            gallery's size, the engine is unknown or not installed.
+        InputError: the class tables or widths differ, ``k`` is below one or above the gallery's size, the
+            engine is unknown or not installed.
     """
     check_depth(len(gallery) if k is None else k, gallery)
     _check_pair(query, gallery)
@@ -81,8 +81,6 @@ def _check_pair(query: Embeddings, gallery: Embeddings) -> None:
             f"{pair} have vectors of {query.vectors.shape[1]} and {gallery.vectors.shape[1]} numbers; "
             "embed both with one model"
         )
-    if not torch.isin(query.labels, gallery.labels).any():
-        raise InputError(f"{pair} have no class in common, nothing can be found; choose another pair")
 
 
 def _engine(name: str) -> Callable[[Tensor, int], Search]:

@@ -14,7 +14,7 @@ Ours differs:
 - Embeddings, memories, and prototypes in losses and neighbour search are unit rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Every term is a mean (INFERRED, see the losses).
-- β is the paper's, for a twelfth of its epochs: memories move little, and α rises in steep steps.
+- β is the paper's, for far fewer epochs: memories move little, and α rises in steep steps.
 - As for all methods here: every stage has its own AdamW, warm-up and cosine, and gradients are clipped.
 - The number of clusters is fixed once, by the elbow of the first memories; k-means then goes on from its last
   centres, once an epoch and only while α counts (INFERRED; the paper names neither).
