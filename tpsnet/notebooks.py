@@ -100,10 +100,8 @@ def run_notebook(
         failed.unlink(missing_ok=True)
     except PapermillExecutionError as error:
         partial.replace(failed)
-        kind, named = (
-            (InputError, "") if error.ename == "InputError" else (NotebookFailed, f"{error.ename}: ")
-        )
-        what = f"{named}{error.evalue}".splitlines()[0].rstrip(": ")
+        what = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(": ").removeprefix("InputError: ")
+        kind = InputError if error.ename == "InputError" else NotebookFailed
         raise kind(f"{source}, In [{error.exec_count}]: {what} (see {failed})") from None
     except DeadKernelError:
         partial.replace(failed)

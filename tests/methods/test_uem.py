@@ -142,9 +142,8 @@ def test_memories_move_in_either_stage(backbone, pair, stage):
 def test_before_training_the_mean_of_both_domains_is_taken_off_and_the_gap_stays(backbone, pair):
     method = UEM(backbone, *pair, CONFIG)
     vectors = [embed_all(backbone.encode_image, images) for images in pair]
-    offset = (
-        vectors[0].mean(dim=0) + vectors[1].mean(dim=0)
-    ) / 2  # either domain counts alike: 24 and 20 pictures
+    # 24 and 20 pictures, but either domain counts alike
+    offset = (vectors[0].mean(dim=0) + vectors[1].mean(dim=0)) / 2
     for images, plain in zip(pair, vectors, strict=True):
         torch.testing.assert_close(method.embed(images), F.normalize(plain - offset, dim=1))
     fit(method, pair)

@@ -165,12 +165,8 @@ def test_a_private_query_is_shown_like_any_other(pairs, monkeypatch):
     query, gallery = pairs["good"]
     private = replace(query, labels=torch.full_like(query.labels, len(query.class_names) - 1))
     kept = (gallery.labels != private.labels[0]).nonzero()[:, 0]
-    shown = replace(
-        gallery,
-        vectors=gallery.vectors[kept],
-        labels=gallery.labels[kept],
-        paths=tuple(gallery.paths[i] for i in kept.tolist()),
-    )
+    paths = tuple(gallery.paths[i] for i in kept.tolist())
+    shown = replace(gallery, vectors=gallery.vectors[kept], labels=gallery.labels[kept], paths=paths)
     browser = RetrievalBrowser({"open": (private, shown)}, k=4, sample=1)
     content, _ = answer(browser, monkeypatch, {"kind": "select", "model": "open", "query": 3})
     assert content["relevant"] == 0 and [row["right"] for row in content["rows"]] == [False] * 4
