@@ -7,12 +7,12 @@ import pytest
 import torch
 from pictures import CLASSES, patterned
 
-from tpsnet.backbone import embed_all, load_backbone
+from tpsnet.backbone import embed_all
 from tpsnet.data import AugmentConfig
 from tpsnet.engine import FitConfig, fit
 from tpsnet.experiment import Pair
 from tpsnet.methods import UEM, Frozen, TPSNet, TPSNetConfig, UEMConfig
-from tpsnet.types import Domain, Images, InputError
+from tpsnet.types import Domain, InputError
 
 CONFIG = TPSNetConfig(clusters=CLASSES, epochs=3, prompt_epochs=3, prompt_warmup=1, batch_size=16)
 UEM_CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=3, batch_size=16)
@@ -23,16 +23,6 @@ METHODS: dict[str, Callable] = {
     "uem": lambda b, first, second: UEM(b, first, second, UEM_CONFIG),
 }
 TRAINED = ["tpsnet", "uem"]
-
-
-@pytest.fixture
-def pair(rng) -> tuple[Images, Images]:
-    return patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
-
-
-@pytest.fixture
-def backbone(small_clip):
-    return load_backbone(small_clip)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -5,32 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from pictures import CLASSES, patterned
+from pictures import CLASSES
 
-from tpsnet.backbone import autocast, embed_all, load_backbone
+from tpsnet.backbone import embed_all
 from tpsnet.engine import FitConfig, fit
-from tpsnet.losses import (
-    domain_adversary,
-    semantic_enhancement,
-    structure_preservation,
-    switchable_matching,
-)
 from tpsnet.methods import UEM, UEMConfig
 from tpsnet.methods.uem import alpha
-from tpsnet.targets import kmeans, match, translate
-from tpsnet.types import Batch, InputError
+from tpsnet.targets import translate
+from tpsnet.types import InputError
 
 CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=2, batch_size=16)
-
-
-@pytest.fixture
-def pair(rng):
-    return patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
-
-
-@pytest.fixture
-def backbone(small_clip):
-    return load_backbone(small_clip)
 
 
 def test_alpha_is_nearly_a_step_at_half_time():
@@ -64,72 +48,6 @@ def test_the_log_shows_the_schedule(backbone, pair):
     assert rows[-1]["spr"] > 0  # the embeddings have left stage 1 behind
 
 
-@pytest.fixture
-def uneven(backbone, pair):
-    """UEM with three clusters in one domain and four in the other, in the middle of its training."""
-    method = UEM(backbone, *pair, CONFIG)
-    method.clusters0 = kmeans(method.memory0, 3, seed=1).centres
-    method._begin_idse_epoch(2)
-    method._begin_cdsm_epoch(1)
-    with torch.no_grad():
-        for weight in method.frozen.parameters():
-            weight += 0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(5))
-    return method, [
-        Batch(images.pixels[:9].float() / 255, None, torch.arange(9), d) for d, images in enumerate(pair)
-    ]
-
-
-def test_the_terms_of_stage_one(uneven):
-    """Each domain against its own memory and its own unified set; the prototypes' terms times α."""
-    method, batches = uneven
-    expected = {"ince": 0.0, "pnce": 0.0, "sel": 0.0}
-    for d, z in enumerate(method._encode(*batches)):
-        memory = method._memory(d)[:9]
-        prototypes = F.normalize(method.unified[d].prototypes, dim=1)
-        own = torch.cdist(method._memory(d)[:9], method._clusters(d)).argmin(dim=1)
-        expected["ince"] += F.cross_entropy(z @ memory.T / 0.07, torch.arange(9))
-        expected["pnce"] += alpha(2, 3) * F.cross_entropy(z @ prototypes.T / 0.07, own)
-        expected["sel"] += alpha(2, 3) * semantic_enhancement(z, prototypes, temperature=0.07)
-    found = method._idse_losses(*batches)
-    assert {k: v.item() for k, v in found.items()} == pytest.approx(
-        {k: v.item() for k, v in expected.items()}
-    )
-
-
-def test_the_terms_of_stage_two(uneven):
-    """Structure against the frozen copy, domain by domain; matching against the other domain's rows."""
-    method, batches = uneven
-    expected = {"spr": 0.0, "sn2m": 0.0}
-    for d, z in enumerate(method._encode(*batches)):
-        with autocast(method.device):
-            before = method.backbone.encode_image(batches[d].view1, method.frozen).float()
-        before = F.normalize(before - method.offset, dim=1)
-        expected["spr"] += structure_preservation(z, before)
-        there = method.unified[1 - d]
-        rows, memory = F.normalize(there.prototypes, dim=1), method._memory(1 - d)
-        clusters = F.normalize(method._clusters(d), dim=1)
-        found = match(z.detach(), clusters, there.other, rows, memory)
-        matched = switchable_matching(
-            z, rows, memory, found.row, found.neighbour, found.agree, temperature=0.07
-        )
-        expected["sn2m"] += matched
-    found = method._cdsm_losses(*batches)
-    assert expected["spr"] > 0
-    assert {k: found[k].item() for k in expected} == pytest.approx({k: v.item() for k, v in expected.items()})
-
-
-def test_the_tower_works_against_the_classifier(uneven):
-    method, batches = uneven
-    logits = [method.classifier(z)[:, 0] for z in method._encode(*batches)]
-    weights = [method.classifier[0].weight, *method.backbone.tower.parameters()]
-    straight = torch.autograd.grad(domain_adversary(*logits), weights, allow_unused=True)
-    found = torch.autograd.grad(method._cdsm_losses(*batches)["dal"], weights, allow_unused=True)
-    torch.testing.assert_close(found[0], straight[0])
-    assert any(g is not None and g.abs().max() > 0 for g in straight[1:])
-    for there, back in zip(straight[1:], found[1:], strict=True):
-        assert there is back is None or torch.allclose(there, -back, atol=1e-6)
-
-
 @pytest.mark.parametrize("stage", ["idse", "cdsm"])
 def test_memories_move_in_either_stage(backbone, pair, stage):
     epochs = {f"{name}_epochs": int(name == stage) for name in ("idse", "cdsm")}
@@ -152,7 +70,8 @@ def test_before_training_the_mean_of_both_domains_is_taken_off_and_the_gap_stays
 
 def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
     method = UEM(backbone, *pair, CONFIG)
-    assert torch.equal(method.memory1, method.embed(pair[1]))
+    assert torch.equal(method.memory1, embed_all(method, pair[1]))
+    torch.testing.assert_close(method.memory1, method.embed(pair[1]))
     before = method.memory1.clone()
     z = F.normalize(torch.randn(2, before.shape[1]), dim=1)
     method._seen = [(1, torch.tensor([3, 5]), z)]
@@ -161,6 +80,18 @@ def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
     torch.testing.assert_close(method.memory1[[3, 5]], moved)
     rest = [i for i in range(20) if i not in (3, 5)]
     assert torch.equal(method.memory1[rest], before[rest])
+
+
+def test_the_untrained_vector_is_added_by_its_weight(backbone, pair):
+    weighed, untrained = {}, UEM(backbone, *pair, CONFIG).embed(pair[1])
+    for weight in (0.0, 0.5, 1.0):
+        method = UEM(backbone, *pair, replace(CONFIG, start_weight=weight))
+        fit(method, pair)
+        weighed[weight] = method.embed(pair[1])
+    assert (weighed[0.0] * untrained).sum(dim=1).min() < 0.999
+    for weight in (0.5, 1.0):
+        expected = F.normalize(weighed[0.0] + weight * untrained, dim=1)
+        torch.testing.assert_close(weighed[weight], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_every_cluster_has_its_row_in_both_sets(backbone, pair):
@@ -181,14 +112,15 @@ def test_every_cluster_has_its_row_in_both_sets(backbone, pair):
         assert torch.equal(method._labels[d], nearest)
 
 
-def test_the_frozen_copy_is_stage_one_and_is_never_in_training_mode(backbone, pair):
+def test_the_frozen_copies_are_the_start_and_stage_one_and_never_in_training_mode(backbone, pair):
     method = UEM(backbone, *pair, CONFIG)
     fit(method, pair)
     stage_one = UEM(backbone, *pair, replace(CONFIG, cdsm_epochs=0))
     fit(stage_one, pair)
     expected = stage_one.backbone.tower.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in method.frozen.state_dict().items())
-    assert not method.train().frozen.training
+    assert all(torch.equal(v, backbone.tower.state_dict()[k]) for k, v in method.start.state_dict().items())
+    assert not method.train().frozen.training and not method.start.training
 
 
 @pytest.mark.parametrize("switch", ["merge", "sel", "spda", "sn2m"])
