@@ -4,14 +4,17 @@ from tpsnet.evaluation.detection import Detection, detection
 from tpsnet.evaluation.metrics import Scores, average_precision, evaluate
 from tpsnet.evaluation.protocol import ProtocolCard
 from tpsnet.evaluation.rank import iter_rankings, rank
+from tpsnet.evaluation.zero_shot import ZeroShotScores, evaluate_zero_shot
 
 __all__ = [
     "Detection",
     "ProtocolCard",
     "Scores",
+    "ZeroShotScores",
     "average_precision",
     "detection",
     "evaluate",
+    "evaluate_zero_shot",
     "iter_rankings",
     "rank",
 ]

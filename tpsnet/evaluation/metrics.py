@@ -18,7 +18,7 @@ named, and class ids come from one table.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
 from tpsnet.evaluation.detection import Detection, detection
@@ -78,17 +78,7 @@ def evaluate(
         InputError: query and gallery are one domain or have no class in common, a k is larger than the
             gallery, or the pair cannot be ranked (see ``iter_rankings``).
     """
-    if query.domain == gallery.domain:
-        raise InputError(
-            f"query and gallery are both {query.domain!r}, each query would find itself; choose two domains"
-        )
-    if not torch.isin(query.labels, gallery.labels).any():
-        raise InputError(
-            f"query {query.domain!r} and gallery {gallery.domain!r} have no class in common, nothing can be "
-            "found; choose another pair"
-        )
-    for k in ks:
-        check_depth(k, gallery)
+    check_pair(query, gallery, ks)
     n_relevant, average, capped, hits = [], [], dict.fromkeys(ks, 0), dict.fromkeys(ks, 0)
     for part in iter_rankings(query, gallery, None, engine, chunk):
         n_relevant.append(part.n_relevant)
@@ -101,12 +91,7 @@ def evaluate(
     n_q, average = torch.cat(n_relevant), torch.cat(average)
     answerable = int((n_q > 0).sum())  # never zero: a pair without a common class is refused
     card = ProtocolCard(
-        query_domain=query.domain,
-        gallery_domain=gallery.domain,
-        n_query=len(query),
-        n_gallery=len(gallery),
-        n_classes=len(query.labels[n_q > 0].unique()),
-        n_lone=len(query) - answerable,
+        **pair_facts(query, gallery, n_q),
         ks=ks,
         engine=engine,
         ties="in the gallery's order" if engine == "torch" else f"as {engine} returns them",
@@ -133,10 +118,44 @@ def average_precision(relevant: Bool[Tensor, "query gallery"]) -> Float64[Tensor
     Returns:
         One value a row; zero where nothing is relevant.
     """
-    row, place = relevant.nonzero(as_tuple=True)  # row by row, best first
+    row, _, precision = precision_at_hits(relevant)
+    total = torch.zeros(len(relevant), dtype=torch.float64).index_add_(0, row, precision)
+    return total / relevant.sum(dim=1).clamp_min(1)
+
+
+def precision_at_hits(
+    relevant: Bool[Tensor, "query k"],
+) -> tuple[Int[Tensor, " hit"], Int[Tensor, " hit"], Float64[Tensor, " hit"]]:
+    """Of every hit, row by row, best first: its row, its number there (from 1), precision at its rank."""
+    row, place = relevant.nonzero(as_tuple=True)
     found = relevant.sum(dim=1)
     before = found.cumsum(0) - found  # relevant items in the rows above
     nth = torch.arange(1, len(row) + 1) - before[row]
-    precision = nth.double() / (place + 1)
-    total = torch.zeros(len(relevant), dtype=torch.float64).index_add_(0, row, precision)
-    return total / found.clamp_min(1)
+    return row, nth, nth.double() / (place + 1)
+
+
+def check_pair(query: Embeddings, gallery: Embeddings, ks: tuple[int, ...]) -> None:
+    """Refuse what no metric can be taken of; see ``evaluate``."""
+    if query.domain == gallery.domain:
+        raise InputError(
+            f"query and gallery are both {query.domain!r}, each query would find itself; choose two domains"
+        )
+    if not torch.isin(query.labels, gallery.labels).any():
+        raise InputError(
+            f"query {query.domain!r} and gallery {gallery.domain!r} have no class in common, nothing can be "
+            "found; choose another pair"
+        )
+    for k in ks:
+        check_depth(k, gallery)
+
+
+def pair_facts(query: Embeddings, gallery: Embeddings, n_relevant: Int[Tensor, " query"]) -> dict:
+    """What a protocol card tells of the pictures, by field."""
+    return {
+        "query_domain": query.domain,
+        "gallery_domain": gallery.domain,
+        "n_query": len(query),
+        "n_gallery": len(gallery),
+        "n_classes": len(query.labels[n_relevant > 0].unique()),
+        "n_lone": int((n_relevant == 0).sum()),
+    }

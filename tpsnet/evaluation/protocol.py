@@ -20,7 +20,7 @@ class ProtocolCard:
         engine: who ranked; every engine of the package is exact.
         ties: order of equal scores.
         denominator: of the field's P@k, as in the official code of UCDIR (ECCV 2022) and ProtoOT (AAAI 2024).
-        plain_denominator: of the textbook's P@k.
+        plain_denominator: of the textbook's P@k; empty where there is none.
         mean_ap: which mAP.
         lone_rule: what becomes of lone queries.
         self_match: whether a query can find itself.
@@ -62,7 +62,7 @@ class ProtocolCard:
                 f"self-match {self.self_match}",
                 f"- **P@k** (k = {', '.join(map(str, self.ks))}): {self.denominator}, "
                 "with n_q relevant items in the gallery",
-                f"- **plain P@k**: {self.plain_denominator}",
+                *([f"- **plain P@k**: {self.plain_denominator}"] if self.plain_denominator else []),
                 f"- **mAP@All**: {self.mean_ap}",
                 f"- **lone queries** (n_q = 0): {self.n_lone}, {self.lone_rule}; **ties**: {self.ties}",
                 f"- **similarity**: {self.similarity}; **engine**: {self.engine}, exact",
