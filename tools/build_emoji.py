@@ -1,9 +1,10 @@
-"""Build the embedded pictures: ``tpsnet/assets/emoji.zip``, its provenance and a contact sheet.
+"""Build the embedded pictures in ``tpsnet/assets``: two zips, provenance, contact sheets, unseen classes.
 
     python -m tools.build_emoji
 
-The zip is a plain tree ``domain/class/number.webp``. Every picture follows from the curated
-``objects.json``, the pinned families and one seed, so two builds are the same byte for byte.
+``emoji.zip`` is the benchmark, ``further.zip`` holds objects for zero-shot methods to train on. Each is a
+plain tree ``domain/class/number.webp``. Every picture follows from a curated list, the pinned families and
+one seed, so two builds are the same byte for byte.
 """
 
 import json
@@ -17,10 +18,11 @@ import tyro
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from tools.drawings import Drawing, render
+from tools.clip_corpus import RELATED_TWIN, closest
+from tools.drawings import Drawing, render, render_many
 from tools.families import FAMILIES
-from tools.likeness import twins
-from tools.objects import Objects
+from tools.likeness import GRID, TWIN, twins
+from tools.objects import CURATED, FURTHER, Objects, every_fourth
 from tools.poses import CANVAS, Pose, draw_pose, pose_picture, trim, webp
 
 ROOT = Path(__file__).parents[1]
@@ -44,64 +46,83 @@ class Job:
 
 def main(
     assets: Path = ROOT / "tpsnet" / "assets",
-    contact_sheet: Path = ROOT / "docs" / "contact_sheet.webp",
-    count: int = 16,
+    docs: Path = ROOT / "docs",
     seed: int = 0,
     processes: int = 2,
 ) -> None:
-    """Build zip, provenance and contact sheet.
+    """Build zips, provenance and contact sheets.
 
     Args:
-        assets: folder for ``emoji.zip`` and ``emoji.json``.
-        contact_sheet: one picture of every object in every domain.
-        count: pictures per class and domain.
+        assets: folder for the zips and their JSON.
+        docs: folder for the contact sheets, one picture of every object in every domain.
         seed: every pose follows from it.
         processes: worker processes.
     """
-    objects = Objects.load()
-    hands = objects.hands()
-    if pairs := [f"{a.family} {a.name} ~ {b.family} {b.name}" for _, a, b in twins(hands)]:
-        raise SystemExit(f"these drawings are twins across domains: {'; '.join(pairs)}")
-    written = {name for name, thing in objects.things.items() if thing.written}
-    build(hands, assets, count=count, seed=seed, written=written, processes=processes)
-    draw_contact_sheet(assets / "emoji.zip", contact_sheet)
-    size = (assets / "emoji.zip").stat().st_size
-    print(f"{assets / 'emoji.zip'}: {size / 1e6:.2f} MB, {len(objects.things)} classes")
+    benchmark, further = Objects.load(CURATED), Objects.load(FURTHER)
+    refuse_repeats(benchmark.hands(), further.hands(), processes)
+    assets.mkdir(parents=True, exist_ok=True)
+    (assets / "unseen.txt").write_text("\n".join(every_fourth(benchmark)) + "\n")
+    for name, objects, count in (("emoji", benchmark, 16), ("further", further, 8)):
+        hands = objects.hands()
+        if pairs := [f"{a.family} {a.name} ~ {b.family} {b.name}" for _, a, b in twins(hands)]:
+            raise SystemExit(f"these drawings are twins across domains: {'; '.join(pairs)}")
+        written = {name for name, thing in objects.things.items() if thing.written}
+        build(hands, assets, name, count=count, seed=seed, written=written, processes=processes)
+        draw_contact_sheet(assets / f"{name}.zip", docs / f"contact_sheet_{name}.webp")
+        size = (assets / f"{name}.zip").stat().st_size
+        print(f"{assets / name}.zip: {size / 1e6:.2f} MB, {len(objects.things)} classes")
+
+
+def refuse_repeats(benchmark: Hands, further: Hands, processes: int) -> None:
+    """Stop if a further drawing repeats one of the benchmark's, by the limits of the pretraining."""
+    ours, theirs = (
+        [d for classes in hands.values() for drawings in classes.values() for d in drawings]
+        for hands in (further, benchmark)
+    )
+    pixels = (render_many(drawings, 2 * GRID, processes) for drawings in (ours, theirs))
+    likes, related = closest(ours, next(pixels), theirs, next(pixels), processes)
+    if repeats := [
+        f"{drawing.family} {drawing.name}"
+        for drawing, like, kin in zip(ours, likes, related, strict=True)
+        if like > TWIN or kin > RELATED_TWIN
+    ]:
+        raise SystemExit(f"these further drawings repeat one of the benchmark: {'; '.join(repeats)}")
 
 
 def build(
-    hands: Hands, assets: Path, *, count: int, seed: int, written: set[str], processes: int = 1
+    hands: Hands, assets: Path, name: str, *, count: int, seed: int, written: set[str], processes: int = 1
 ) -> None:
-    """Pose every drawing and write ``emoji.zip`` and ``emoji.json``.
+    """Pose every drawing and write a zip and its JSON.
 
     Args:
         hands: domain -> class -> drawings; picture ``i`` shows drawing ``i`` modulo their number.
         assets: output folder.
+        name: of both files, without their endings.
         count: pictures per class and domain.
         seed: every pose follows from it.
         written: classes that are never mirrored.
         processes: worker processes.
     """
     jobs = [
-        Job(domain, name, tuple(classes[name]), count, seed, name not in written)
+        Job(domain, thing, tuple(classes[thing]), count, seed, thing not in written)
         for domain, classes in sorted(hands.items())
-        for name in sorted(classes)
+        for thing in sorted(classes)
     ]
     with ProcessPoolExecutor(processes) as pool:
         done = list(
             tqdm(pool.map(pictures, jobs), total=len(jobs), desc="posing", unit="class", mininterval=2)
         )
     assets.mkdir(parents=True, exist_ok=True)
-    partial = assets / "emoji.zip.partial"
+    partial = assets / f"{name}.zip.partial"
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for job, made in zip(jobs, done, strict=True):
             for number, (data, _) in enumerate(made):
                 archive.writestr(_entry(f"{job.domain}/{job.name}/{number:02}.webp"), data)
-    partial.replace(assets / "emoji.zip")
+    partial.replace(assets / f"{name}.zip")
     poses = [[pose for _, pose in made] for made in done]
-    partial = assets / "emoji.json.partial"
+    partial = assets / f"{name}.json.partial"
     partial.write_text(provenance(jobs, poses))
-    partial.replace(assets / "emoji.json")
+    partial.replace(assets / f"{name}.json")
 
 
 def pictures(job: Job) -> list[tuple[bytes, Pose]]:

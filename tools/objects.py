@@ -1,9 +1,10 @@
-"""The benchmark's objects: a curated list, and the drawings each of them has in every domain.
+"""The embedded objects: two curated lists, and the drawings each object has in every domain.
 
-``objects.json`` holds ``domains`` (style -> families) and ``objects``: for each class its emoji,
-its icons by set, ``without`` (drawings left out: wrong object, wrong style, a twin elsewhere) as
-``"family emoji-or-icon"``, and ``written`` where a drawing carries letters or digits and is
-therefore never mirrored.
+``objects.json`` lists the benchmark's, ``further_objects.json`` those that a zero-shot method may train on
+besides; no object is in both. A list holds ``domains`` (style -> families) and ``objects``: for each class
+its emoji, its icons by set, ``without`` (drawings left out: wrong object, wrong style, a twin elsewhere) as
+``"family emoji-or-icon"``, and ``written`` where a drawing carries letters or digits and is therefore never
+mirrored.
 """
 
 import json
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from itertools import combinations, zip_longest
 from pathlib import Path
 
-from tools.families import FAMILIES, TEACHERS, Drawing, shared_pairs
+from tools.families import FAMILIES, TEACHERS, Drawing, emoji_table, shared_pairs
 
 CURATED = Path(__file__).with_name("objects.json")
+FURTHER = Path(__file__).with_name("further_objects.json")
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,10 @@ def _drawings(
             row = [FAMILIES[key].icon(thing.icons[key])] if key in thing.icons else []
         rows.append([d for d in row if f"{key} {d.hexcode or d.name}" not in thing.without])
     return [drawing for turn in zip_longest(*rows) for drawing in turn if drawing is not None]
+
+
+def every_fourth(objects: Objects) -> list[str]:
+    """A quarter of the classes, balanced over kinds: every fourth by CLDR group, subgroup and name."""
+    table = emoji_table()
+    kinds = {name: table[thing.emoji[0]] for name, thing in objects.things.items()}
+    return sorted(sorted(kinds, key=lambda name: (kinds[name].group, kinds[name].subgroup, name))[::4])

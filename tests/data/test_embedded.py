@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tpsnet.data import embedded, embedded_root, image_folder, load_images
+from tpsnet.data import embedded, embedded_root, embedded_unseen, image_folder, load_images
 from tpsnet.types import InputError
 
 
@@ -23,6 +23,38 @@ def package(tmp_path, monkeypatch):
         archive.write(picture, "/absolute/dog/e.webp")
     monkeypatch.setattr(embedded.resources, "files", lambda name: tmp_path / "package")
     return assets
+
+
+@pytest.fixture
+def further(package):
+    """A second small archive with another class."""
+    with ZipFile(package / "further.zip", "w") as archive:
+        for domain in ("line", "flat"):
+            archive.write(package.parents[1] / "picture.webp", f"{domain}/fox/a.webp")
+    return package
+
+
+def test_further_objects_lie_beside_the_benchmark_in_a_folder_of_their_own(further, cache):
+    plain, root = embedded_root(), embedded_root(further=True)
+    assert root.parent == cache and root.name.startswith("zero-shot-") and root != plain
+    assert image_folder(root, ["line", "flat"])["flat"].class_names == ("cat", "dog", "fox")
+    assert image_folder(plain, ["line", "flat"])["flat"].class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("content, words", [(None, "missing"), (b"PK no zip", "damaged")])
+def test_a_bad_second_archive_leaves_nothing(further, cache, content, words):
+    (further / "further.zip").unlink() if content is None else (further / "further.zip").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        embedded_root(further=True)
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_the_unseen_objects_are_named(package):
+    (package / "unseen.txt").write_text("cat\ndog\n")
+    assert embedded_unseen() == ("cat", "dog")
+    (package / "unseen.txt").unlink()
+    with pytest.raises(InputError, match="missing"):
+        embedded_unseen()
 
 
 def test_an_ordinary_folder_inside_the_cache(package, cache):

@@ -3,10 +3,8 @@
 Neither network nor npm packages are needed; SVG drawings are tried where resvg_py is installed.
 """
 
-import io
 import json
 import zipfile
-from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -15,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tools.build_emoji import build, draw_contact_sheet
+from tools.build_emoji import build, draw_contact_sheet, refuse_repeats
 from tools.drawings import Drawing, render, svg_document
-from tools.families import FAMILIES, SAME_GEOMETRY, TEACHERS, share_geometry, shared_pairs
+from tools.emoji_names import Emoji
+from tools.families import SAME_GEOMETRY, TEACHERS, share_geometry, shared_pairs
 from tools.likeness import TWIN, twins
-from tools.objects import CURATED, Objects, Thing
-from tools.poses import CANVAS, Pose, draw_pose, pose_picture, trim
+from tools.objects import CURATED, FURTHER, Objects, Thing, every_fourth
+from tools.poses import CANVAS, Pose, pose_picture, trim
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "tpsnet" / "assets"
@@ -57,16 +56,16 @@ def hands(request, tmp_path):
 
 def test_two_builds_are_the_same_byte_for_byte(hands, tmp_path):
     for folder, processes in (("one", 1), ("two", 2)):
-        build(hands, tmp_path / folder, count=3, seed=5, written=set(), processes=processes)
+        build(hands, tmp_path / folder, "emoji", count=3, seed=5, written=set(), processes=processes)
     for name in ("emoji.zip", "emoji.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    build(hands, tmp_path / "other", count=3, seed=6, written=set())
+    build(hands, tmp_path / "other", "emoji", count=3, seed=6, written=set())
     assert (tmp_path / "one" / "emoji.zip").read_bytes() != (tmp_path / "other" / "emoji.zip").read_bytes()
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["emoji.json", "emoji.zip"]
 
 
 def test_the_hands_of_a_class_take_turns(hands, tmp_path):
-    build(hands, tmp_path, count=4, seed=0, written={"cross"})
+    build(hands, tmp_path, "emoji", count=4, seed=0, written={"cross"})
     entries = json.loads((tmp_path / "emoji.json").read_text())["classes"]
     cross = next(e for e in entries if (e["domain"], e["class"]) == ("a", "cross"))
     assert cross["hands"] == [["ph", "x", ""], ["lucide", "x", ""]]
@@ -81,7 +80,7 @@ def test_the_hands_of_a_class_take_turns(hands, tmp_path):
 
 
 def test_the_contact_sheet_shows_every_class(hands, tmp_path):
-    build(hands, tmp_path, count=1, seed=0, written=set())
+    build(hands, tmp_path, "emoji", count=1, seed=0, written=set())
     draw_contact_sheet(tmp_path / "emoji.zip", tmp_path / "sheet.webp")
     with Image.open(tmp_path / "sheet.webp") as sheet:
         green = np.asarray(sheet.convert("RGB")).astype(int)
@@ -95,8 +94,30 @@ def test_a_twin_across_domains_is_reported(hands):
     assert like > TWIN and {first.family, second.family} == {"ph", "mdi"}
 
 
-def test_no_two_domains_share_geometry_and_no_teacher_is_in_one():
-    domains = Objects.load().domains
+def test_a_further_drawing_that_repeats_a_benchmark_drawing_stops_the_build(hands):
+    other = {"a": {"new": [hands["b"]["star"][0]]}}
+    refuse_repeats({"a": hands["a"]}, other, processes=1)
+    with pytest.raises(SystemExit, match=r"repeat one of the benchmark: mdi s$"):
+        refuse_repeats(hands, other, processes=1)
+
+
+def test_a_quarter_is_unseen_over_all_kinds():
+    lists = Objects.load(CURATED), Objects.load(FURTHER)
+    assert not set(lists[0].things) & set(lists[1].things) and not lists[0].hexcodes() & lists[1].hexcodes()
+    unseen = (ASSETS / "unseen.txt").read_text().split()
+    assert len(unseen) == 25 and set(unseen) <= set(lists[0].things) and unseen == sorted(unseen)
+    kinds = [("an", "x"), ("an", "y"), ("an", "z"), ("an", "x"), ("ob", "x"), ("ob", "x"), ("ob", "a")]
+    table = {str(i): Emoji(str(i), "", (), *kind) for i, kind in enumerate(kinds)}
+    things = {name: Thing((str(i),), {}) for i, name in enumerate("gfedcba")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.objects.emoji_table", lambda: table)
+        # In order: d g f e (animals x x y z), then a (objects a), then b c (objects x).
+        assert every_fourth(Objects({}, things)) == ["a", "d"]
+
+
+@pytest.mark.parametrize("curated", [CURATED, FURTHER])
+def test_no_two_domains_share_geometry_and_no_teacher_is_in_one(curated):
+    domains = Objects.load(curated).domains
     assert sorted(domains) == DOMAINS
     for first, second in combinations(domains.values(), 2):
         assert not any({a, b} <= group or a == b for a in first for b in second for group in SAME_GEOMETRY)
@@ -152,81 +173,8 @@ def test_families_take_turns_and_what_is_left_out_stays_out(monkeypatch):
         Objects({"e": ("two", "set")}, {"x": thing, "y": Thing(("b",), {})}).hands()
 
 
-def test_the_curated_file_has_one_line_an_object():
-    lines = CURATED.read_text().splitlines()
-    for name in Objects.load().things:
+@pytest.mark.parametrize("curated", [CURATED, FURTHER])
+def test_the_curated_file_has_one_line_an_object(curated):
+    lines = curated.read_text().splitlines()
+    for name in Objects.load(curated).things:
         assert sum(line.startswith(f'  "{name}": ') for line in lines) == 1
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    with zipfile.ZipFile(ASSETS / "emoji.zip") as file:
-        yield file
-
-
-@pytest.fixture(scope="module")
-def provenance():
-    return json.loads((ASSETS / "emoji.json").read_text())
-
-
-def test_the_zip_is_a_plain_tree_of_five_equal_domains(shipped):
-    assert (ASSETS / "emoji.zip").stat().st_size <= 14e6
-    names = shipped.namelist()
-    assert len(set(names)) == len(names)
-    counts = Counter(tuple(name.split("/")[:2]) for name in names)
-    assert all(len(name.split("/")) == 3 and name.endswith(".webp") for name in names)
-    classes = {domain: {c for d, c in counts if d == domain} for domain, _ in counts}
-    assert sorted(classes) == DOMAINS
-    assert all(names == classes["line"] for names in classes.values())
-    assert 65 <= len(classes["line"]) <= 125
-    assert classes["line"] == set(Objects.load().things)
-    assert len(set(counts.values())) == 1 and min(counts.values()) >= 16
-
-
-def test_every_picture_is_96_pixels_and_not_blank(shipped):
-    for name in shipped.namelist()[::7]:
-        with Image.open(io.BytesIO(shipped.read(name))) as picture:
-            assert picture.format == "WEBP" and picture.size == (96, 96) and picture.mode == "RGB"
-            assert np.asarray(picture).std(axis=(0, 1)).max() > 8, name
-
-
-def test_no_two_pictures_are_the_same(shipped):
-    assert len({entry.CRC for entry in shipped.infolist()}) == len(shipped.namelist())
-
-
-def test_provenance_tells_of_every_picture(shipped, provenance):
-    objects = Objects.load()
-    told = []
-    for entry in provenance["classes"]:
-        thing = objects.things[entry["class"]]
-        for family, name, hexcode in entry["hands"]:
-            assert family in objects.domains[entry["domain"]]
-            assert hexcode in thing.emoji if hexcode else thing.icons[family] == name
-            assert f"{family} {hexcode or name}" not in thing.without
-        told += [f"{entry['domain']}/{entry['class']}/{n:02}.webp" for n in range(len(entry["poses"]))]
-    assert sorted(told) == sorted(shipped.namelist())
-
-
-def test_provenance_gives_package_version_and_licence(provenance):
-    drawn = {family for entry in provenance["classes"] for family, _, _ in entry["hands"]}
-    assert drawn == set(provenance["families"]) == {f for d in Objects.load().domains.values() for f in d}
-    for key, told in provenance["families"].items():
-        family = FAMILIES[key]
-        assert told == {
-            "package": family.package,
-            "version": family.version,
-            "licence": family.licence,
-            "author": family.author,
-        }
-    texts = (ASSETS / "LICENSE-ASSETS").read_text(), (ROOT / "DATA.md").read_text()
-    for key in drawn:
-        assert all(FAMILIES[key].package in text and FAMILIES[key].licence in text for text in texts)
-
-
-def test_poses_in_the_provenance_are_those_of_the_seed(provenance):
-    things = Objects.load().things
-    for entry in provenance["classes"][::9]:
-        for number, row in enumerate(entry["poses"]):
-            mirror = not things[entry["class"]].written
-            pose = draw_pose(0, entry["domain"], entry["class"], number, mirror)
-            assert row == [*pose.row()[:-1], list(pose.paper)]

@@ -1,7 +1,8 @@
-"""The picture set that comes with the package, as an ordinary folder of domains."""
+"""The pictures that come with the package, as an ordinary folder of domains."""
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
@@ -11,32 +12,47 @@ from tpsnet.data.cache import cache_home, cannot_write, partial_name
 from tpsnet.types import InputError
 
 
-def embedded_root() -> Path:
+def embedded_root(further: bool = False) -> Path:
     """The folder ``domain/class/*.webp`` of the embedded drawings, unpacked once into the cache.
 
-    The folder's name carries the archive's hash, so that another version of the package gets its
+    The folder's name carries the archives' hash, so that another version of the package gets its
     own. It appears whole or not at all, whoever else unpacks at the same moment.
 
+    Args:
+        further: lay the further objects, which zero-shot methods train on, beside those of the benchmark.
+
     Raises:
-        InputError: the archive is missing or damaged, or the cache cannot be written.
+        InputError: an archive is missing or damaged, or the cache cannot be written.
     """
-    archive = resources.files("tpsnet") / "assets" / "emoji.zip"
-    try:
-        content = archive.read_bytes()
-    except OSError:
-        raise InputError(f"{archive}: the embedded pictures are missing; reinstall the package") from None
-    root = cache_home() / f"emoji-{hashlib.blake2b(content).hexdigest()[:12]}"
+    names = ("emoji.zip", "further.zip") if further else ("emoji.zip",)
+    contents = [_asset(name) for name in names]
+    digest = hashlib.blake2b(b"".join(contents)).hexdigest()[:12]
+    root = cache_home() / f"{'zero-shot' if further else 'emoji'}-{digest}"
     if not root.is_dir():
-        _unpack(content, root)
+        _unpack(contents, root)
     return root
 
 
-def _unpack(content: bytes, root: Path) -> None:
+def embedded_unseen() -> tuple[str, ...]:
+    """Names of the 25 objects of the benchmark that the embedded zero-shot split leaves unseen."""
+    return tuple(_asset("unseen.txt").decode().split())
+
+
+def _asset(name: str) -> bytes:
+    file = resources.files("tpsnet") / "assets" / name
+    try:
+        return file.read_bytes()
+    except OSError:
+        raise InputError(f"{file}: the embedded pictures are missing; reinstall the package") from None
+
+
+def _unpack(contents: Sequence[bytes], root: Path) -> None:
     partial = partial_name(root)
     try:
-        with ZipFile(BytesIO(content)) as archive:
-            partial.mkdir(parents=True)
-            archive.extractall(partial)  # drops "..", drives and leading slashes from names
+        for content in contents:
+            with ZipFile(BytesIO(content)) as archive:
+                partial.mkdir(parents=True, exist_ok=True)
+                archive.extractall(partial)  # drops "..", drives and leading slashes from names
         partial.rename(root)
     except BadZipFile as error:
         raise InputError(f"the embedded pictures are damaged ({error}); reinstall the package") from None

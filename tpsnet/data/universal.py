@@ -12,7 +12,7 @@ halves. INFERRED: ⌊C/2⌋ of the C shared classes, drawn by a seed.
 
 import torch
 
-from tpsnet.data.folder import shared_classes
+from tpsnet.data.folder import of_classes, shared_classes
 from tpsnet.types import Domain, InputError
 
 LABEL_SPACES = ("closed", "partial", "open", "opda")
@@ -48,7 +48,4 @@ def restrict(query: Domain, gallery: Domain, setting: str, seed: int) -> tuple[l
             f"{query.name!r} and {gallery.name!r} share {len(order)} classes, too few for {setting!r}; "
             "choose another setting or pair"
         )
-    return tuple(
-        torch.isin(domain.labels, classes).nonzero()[:, 0].tolist()
-        for domain, classes in ((query, asked), (gallery, found))
-    )
+    return of_classes(query, asked.tolist()), of_classes(gallery, found.tolist())
