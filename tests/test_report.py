@@ -100,4 +100,5 @@ def test_universal_means_by_hand():
     assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 60.0 ± 0.0 | 80.0 ± 0.0 | 70.0 ± 0.0 | 60.0 ± 0.0 |" in opened
     assert "| line → flat | 15.0 ± 7.1 |" in closed and "private rejected" not in closed
     assert "| UEM, no SEL | 5.0 | 5.0 | 55.0 | 80.0 | 70.0 | 55.0 |" in ablated
-    assert "seeds 0, 1" in page and "## Protocol" in page and "## Made with" in page
+    assert "The same pairs; seeds 0." in ablated
+    assert "seeds 0, 1, which draw" in page and "## Protocol" in page and "## Made with" in page
