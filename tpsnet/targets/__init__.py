@@ -1,4 +1,4 @@
-"""What stands in for labels: clusters, prototypes, memories and neighbours across the domains."""
+"""What stands in for labels: clusters, prototypes, memories, neighbours and maps across the domains."""
 
 from tpsnet.targets.elbow import Elbow, elbow, grid
 from tpsnet.targets.kmeans import KMeans, kmeans
@@ -6,6 +6,7 @@ from tpsnet.targets.memory import remember
 from tpsnet.targets.neighbours import Matches, discrepancy, expand, match
 from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
 from tpsnet.targets.prototypes import class_means, momentum_update
+from tpsnet.targets.text_map import apply_map, procrustes_map, ridge_map
 from tpsnet.targets.unified import Unified, matches, translate, unify
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Matches",
     "Unified",
     "Verdict",
+    "apply_map",
     "class_means",
     "discrepancy",
     "elbow",
@@ -23,9 +25,11 @@ __all__ = [
     "match",
     "matches",
     "momentum_update",
+    "procrustes_map",
     "reject_distant",
     "reject_unmerged",
     "remember",
+    "ridge_map",
     "translate",
     "unify",
 ]

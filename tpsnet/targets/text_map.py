@@ -1,0 +1,98 @@
+r"""A linear map from one domain to the other, in closed form, from texts alone.
+
+With :math:`T_A, T_B` the embeddings of one vocabulary in the words of either domain ("a line drawing of a
+dog", "a photo of a dog"), a row each:
+
+.. math::
+    W_{ridge} = (T_A^\top T_A + \lambda I)^{-1} (T_A^\top T_B + \lambda I), \qquad
+    W_{Procrustes} = \arg\min_{W^\top W = I} \lVert T_A W - T_B\rVert
+
+A picture of domain A is then looked for at :math:`z W / \lVert z W\rVert`.
+
+Source: CLAIR (BMVC 2025, arXiv:2508.12290) states a closed-form cross-domain map from CLIP's text embeddings;
+its formula is INFERRED, ridge regression and orthogonal Procrustes (Schönemann 1966) being the two that a
+linear map suggests. Ours differs: where the vocabulary says nothing, both maps leave a vector as it is
+(plain ridge regression would send it to zero); all is solved in float64.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from tpsnet.types import InputError
+
+
+def ridge_map(
+    start: Float[Tensor, "word dim"], goal: Float[Tensor, "word dim"], penalty: float
+) -> Float64[Tensor, "dim dim"]:
+    r"""The least-squares map, drawn towards the identity.
+
+    Args:
+        start: :math:`T_A`, texts of the domain that vectors come from.
+        goal: :math:`T_B`, the same words in the other domain's.
+        penalty: :math:`\lambda`, positive: the larger, the nearer to the identity.
+
+    Raises:
+        InputError: fewer than one word, texts that are not finite, or a penalty that is not positive.
+    """
+    if not penalty > 0:
+        raise InputError(f"the ridge penalty is {penalty}; give a positive one")
+    start, goal = _checked(start, goal)
+    still = penalty * torch.eye(start.shape[1], dtype=torch.float64, device=start.device)
+    return torch.linalg.solve(start.T @ start + still, start.T @ goal + still)
+
+
+def procrustes_map(
+    start: Float[Tensor, "word dim"], goal: Float[Tensor, "word dim"], rank: int | None = None
+) -> Float64[Tensor, "dim dim"]:
+    r"""The rotation (or reflection) that fits best: norms and cosines within a domain stay as they are.
+
+    With :math:`U S V^\top = T_A^\top T_B`, the first ``rank`` directions turn from :math:`U_r` to
+    :math:`V_r`; on the rest the map is the orthogonal one that is nearest to the identity.
+
+    Args:
+        start: :math:`T_A`.
+        goal: :math:`T_B`.
+        rank: how many directions the texts decide; by default all that they span.
+
+    Raises:
+        InputError: a rank below one, or above what the vocabulary spans; see ``ridge_map``.
+    """
+    start, goal = _checked(start, goal)
+    u, s, vt = torch.linalg.svd(start.T @ goal)
+    spanned = int((s > s[0] * max(start.shape) * torch.finfo(torch.float64).eps).sum())
+    rank = spanned if rank is None else rank
+    if not 1 <= rank <= spanned:
+        raise InputError(
+            f"a map of rank {rank} from {len(start)} words that span {spanned} directions; "
+            f"choose a rank from 1 to {spanned}, or a larger vocabulary"
+        )
+    v = vt.T
+    turned = u[:, :rank] @ v[:, :rank].T
+    rest_u, rest_v = u[:, rank:], v[:, rank:]
+    # Of all orthogonal maps from one rest to the other, the polar factor is the nearest to the identity.
+    p, _, qt = torch.linalg.svd(rest_u.T @ rest_v)
+    return turned + rest_u @ p @ qt @ rest_v.T
+
+
+def apply_map(
+    vectors: Float[Tensor, "n dim"], to_goal: Float[Tensor, "dim dim"], share: float = 1.0
+) -> Float[Tensor, "n dim"]:
+    r"""Unit rows of :math:`(1 - \gamma) z + \gamma z W`, in the rows' own precision.
+
+    Args:
+        vectors: unit rows.
+        to_goal: W.
+        share: :math:`\gamma` in [0, 1].
+    """
+    z = vectors.double()
+    return F.normalize((1 - share) * z + share * z @ to_goal.to(z), dim=1).to(vectors.dtype)
+
+
+def _checked(start: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+    if not len(start):
+        raise InputError("a cross-domain map from an empty vocabulary; give it some class names")
+    if not bool(start.isfinite().all() and goal.isfinite().all()):
+        raise InputError("text embeddings hold NaN or infinity; look at the CLIP they come from")
+    return start.double(), goal.double()
