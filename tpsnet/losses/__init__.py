@@ -6,11 +6,14 @@ from tpsnet.losses.matching import nearest_neighbour_contrast, switchable_matchi
 from tpsnet.losses.prompt import image_to_text, repair_labels, text_to_image
 from tpsnet.losses.prototype import prototype_contrast
 from tpsnet.losses.semantic import semantic_enhancement
+from tpsnet.losses.supervised import inter_domain, inter_instance
 
 __all__ = [
     "domain_adversary",
     "image_to_text",
     "instance_contrast",
+    "inter_domain",
+    "inter_instance",
     "nearest_neighbour_contrast",
     "prototype_contrast",
     "repair_labels",
