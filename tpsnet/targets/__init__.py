@@ -6,6 +6,7 @@ from tpsnet.targets.memory import remember
 from tpsnet.targets.neighbours import Matches, discrepancy, expand, match
 from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
 from tpsnet.targets.prototypes import class_means, momentum_update
+from tpsnet.targets.text_labels import TextLabels, refine, text_votes
 from tpsnet.targets.text_map import apply_map, procrustes_map, ridge_map
 from tpsnet.targets.unified import Unified, matches, translate, unify
 
@@ -13,6 +14,7 @@ __all__ = [
     "Elbow",
     "KMeans",
     "Matches",
+    "TextLabels",
     "Unified",
     "Verdict",
     "apply_map",
@@ -26,10 +28,12 @@ __all__ = [
     "matches",
     "momentum_update",
     "procrustes_map",
+    "refine",
     "reject_distant",
     "reject_unmerged",
     "remember",
     "ridge_map",
+    "text_votes",
     "translate",
     "unify",
 ]
