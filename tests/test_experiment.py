@@ -63,6 +63,22 @@ def test_each_method_is_judged_by_its_own_rule(root, small_clip):
         assert torch.equal(with_verdicts(method, query, gallery, 0).rejected, expected.rejected)
 
 
+def test_a_verdict_merges_as_the_method_does(root, small_clip, monkeypatch):
+    """But for a UEM that merges nothing, which would reject every query."""
+    backbone = load_backbone(small_clip)
+    pair = load_pair(root, ("flat", "line"), backbone.image_size)
+    asked, rule = [], experiment.reject_unmerged
+    monkeypatch.setattr(
+        experiment,
+        "reject_unmerged",
+        lambda *a, merge, **k: asked.append(merge) or rule(*a, merge=merge, **k),
+    )
+    for name in ("UEM", "UEM, merging by eq. 9", "UEM, no merging"):
+        method = RECIPES[name](backbone, pair, 0)
+        with_verdicts(method, *experiment.embeddings(method, pair), 0)
+    assert asked == ["local", "global", "local"]
+
+
 def test_a_run_folder_holds_embeddings_and_scores(root, short, tmp_path, small_clip):
     run = tmp_path / "run"
     rows = train_pair(root, ("flat", "line"), run, model=small_clip, name="UEM", setting="open", seed=1)

@@ -72,7 +72,8 @@ SWITCHES = {
 }
 UNIVERSAL = {
     "UEM": _uem(),
-    "UEM, no merging": _uem(merge=False),
+    "UEM, merging by eq. 9": _uem(merge="global"),
+    "UEM, no merging": _uem(merge="none"),
     "UEM, no SEL": _uem(sel=False),
     "UEM, no SPDA": _uem(spda=False),
     "UEM, no SN²M": _uem(sn2m=False),
@@ -116,7 +117,9 @@ def with_verdicts(method: Frozen | Method, query: Embeddings, gallery: Embedding
     merges prototypes also for a UEM that was trained without merging: else every query would be rejected.
     """
     if isinstance(method, UEM):
-        found = reject_unmerged(query.vectors, gallery.vectors, method.n_clusters, seed=seed)
+        merge = "local" if method.cfg.merge == "none" else method.cfg.merge
+        clusters = method.n_clusters
+        found = reject_unmerged(query.vectors, gallery.vectors, clusters, seed=seed, merge=merge)
     else:
         clusters = len(query.labels.unique())
         found = reject_distant(query.vectors, gallery.vectors, clusters, seed=seed)

@@ -125,7 +125,8 @@ def test_the_frozen_copies_are_the_start_and_stage_one_and_never_in_training_mod
 
 @pytest.mark.parametrize("switch", ["merge", "sel", "spda", "sn2m"])
 def test_each_switch_takes_away_its_part_only(backbone, pair, switch):
-    whole, less = (fit(UEM(backbone, *pair, replace(CONFIG, **{switch: on})), pair) for on in (True, False))
+    off = {switch: "none" if switch == "merge" else False}
+    whole, less = (fit(UEM(backbone, *pair, replace(CONFIG, **changes)), pair) for changes in ({}, off))
     if switch == "merge":
         assert any(row["merged"] for row in whole) and not any(row["merged"] for row in less)
     elif switch == "sel":

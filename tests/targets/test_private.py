@@ -70,3 +70,14 @@ def test_one_query(rng):
     assert reject_distant(query[:1], gallery, 1, seed=0).rejected.tolist() == [True]
     assert reject_distant(gallery[:1], gallery, 1, seed=0).threshold.abs().max() < 1e-6
     assert reject_unmerged(query[:1], gallery, (1, 1), seed=0).rejected.tolist() == [False]
+
+
+def test_one_split_class_costs_the_others_their_match_by_eq_9_alone(rng):
+    """Two clusters on one blob lie closer together than any pair across the shift."""
+    query, gallery, private = blobs(rng)
+    verdicts = {
+        merge: reject_unmerged(query, gallery, (11, 5), seed=0, merge=merge).rejected
+        for merge in ("local", "global", "none")
+    }
+    assert verdicts["none"].all() and verdicts["global"].all()
+    assert verdicts["local"][private].all() and verdicts["local"][~private].float().mean() < 0.25

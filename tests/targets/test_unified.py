@@ -10,8 +10,8 @@ from tpsnet.targets import matches, translate, unify
 from tpsnet.types import InputError
 
 
-def slow_matches(own, moved) -> list[tuple[int, int]]:
-    """Every assignment tried, the cheapest kept, eq. 9 on lists."""
+def slow_matches(own, moved, merge) -> list[tuple[int, int]]:
+    """Every assignment tried, the cheapest kept, either condition on lists."""
     own, moved = own.tolist(), moved.tolist()
     swapped = len(own) > len(moved)
     few, many = (moved, own) if swapped else (own, moved)
@@ -19,23 +19,26 @@ def slow_matches(own, moved) -> list[tuple[int, int]]:
         itertools.permutations(range(len(many)), len(few)),
         key=lambda p: sum(math.dist(few[i], many[j]) for i, j in enumerate(p)),
     )
-    least = [
-        min((math.dist(a, b) for a, b in itertools.combinations(x, 2)), default=math.inf)
+    gaps = [
+        [min((math.dist(a, b) for j, b in enumerate(x) if j != i), default=math.inf) for i, a in enumerate(x)]
         for x in (own, moved)
     ]
     pairs = [(j, i) if swapped else (i, j) for i, j in enumerate(cheapest)]
-    return sorted((a, b) for a, b in pairs if math.dist(own[a], moved[b]) < min(least))
+    least = min(*gaps[0], *gaps[1])
+    limit = {(a, b): least if merge == "global" else min(gaps[0][a], gaps[1][b]) for a, b in pairs}
+    return sorted((a, b) for a, b in pairs if math.dist(own[a], moved[b]) < limit[a, b])
 
 
+@pytest.mark.parametrize("merge", ["local", "global"])
 @pytest.mark.parametrize("sizes", [(4, 4), (5, 3), (3, 5), (1, 4), (4, 1)])
-def test_same_pairs_as_every_assignment_tried(sizes, rng):
+def test_same_pairs_as_every_assignment_tried(sizes, merge, rng):
     for _ in range(20):
         own = torch.randn(sizes[0], 3, generator=rng, dtype=torch.float64)
         near = own[torch.randperm(sizes[0], generator=rng)]
         moved = torch.cat([near, torch.randn(5, 3, generator=rng, dtype=torch.float64)])[: sizes[1]]
         moved = moved + 0.3 * torch.randn(moved.shape, generator=rng, dtype=torch.float64)
-        found = [tuple(x) for x in torch.stack(matches(own, moved), dim=1).tolist()]
-        assert found == slow_matches(own, moved)
+        found = [tuple(x) for x in torch.stack(matches(own, moved, merge), dim=1).tolist()]
+        assert found == slow_matches(own, moved, merge)
 
 
 def test_a_merge_by_hand():
@@ -47,19 +50,25 @@ def test_a_merge_by_hand():
     assert both.merged.tolist() == [True, True, False]
 
 
-def test_the_condition_is_strict_and_looks_at_both_domains():
+@pytest.mark.parametrize("merge", ["local", "global"])
+def test_the_condition_is_strict_and_looks_at_both_domains(merge):
     own = torch.tensor([[0.0], [10.0]])
-    assert unify(own, torch.tensor([[4.0], [14.0]])).merged.tolist() == [True, True]
+
+    def merged(*moved: float) -> list[bool]:
+        return unify(own, torch.tensor(moved)[:, None], merge).merged.tolist()
+
+    assert merged(4.0, 14.0) == [True, True]
     # ten apart is not nearer than ten
-    assert unify(own, torch.tensor([[0.5], [20.0]])).merged.tolist() == [True, False, False]
-    # the other domain's own smallest gap counts too: 3 is near enough for a gap of 10, not for one of 2
-    assert unify(own, torch.tensor([[3.0], [40.0]])).merged.sum() == 1
-    assert unify(own, torch.tensor([[3.0], [40.0], [42.0]])).merged.sum() == 0
+    assert merged(0.5, 20.0) == [True, False, False]
+    # the other domain's gaps count too: 3 is near enough for a gap of 10, not for one of 2
+    assert merged(3.0, 40.0) == [True, False, False] and not any(merged(3.0, 5.0))
+    # a gap elsewhere stops the pair only where one limit holds for all
+    assert sum(merged(3.0, 40.0, 42.0)) == (merge == "local")
 
 
 def test_no_merge_at_all(rng):
     own, moved = torch.randn(4, 3, generator=rng), torch.randn(6, 3, generator=rng)
-    for both in (unify(own, moved, merge=False), unify(own, moved + 100)):
+    for both in (unify(own, moved, "none"), unify(own, moved + 100)):
         assert torch.equal(
             both.prototypes, torch.cat([own, moved if not both.prototypes.max() > 50 else moved + 100])
         )

@@ -13,6 +13,7 @@ Ours differs:
   domains stays, for eq. 8 and stage 2. After training the untrained vector is added again, as in TPSNet.
 - Embeddings, memories, and prototypes in losses and neighbour search are unit rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
+- Prototypes merge by a local limit (see ``targets.unified``).
 - Every term is a mean (INFERRED, see the losses).
 - β is the paper's, for far fewer epochs: memories move little, and α rises in steep steps.
 - As for all methods here: every stage has its own AdamW, warm-up and cosine, and gradients are clipped.
@@ -202,7 +203,7 @@ class UEM(nn.Module):
         self.unified, self._labels = [], []
         for d in range(2):
             moved = translate(self._clusters(1 - d), memories[1 - d], memories[d])
-            self.unified.append(unify(self._clusters(d), moved, merge=self.cfg.merge))
+            self.unified.append(unify(self._clusters(d), moved, self.cfg.merge))
             self._labels.append(self.unified[d].own[assigned[d]])
         return {"merged": float(self.unified[0].merged.sum()) / min(self.n_clusters)}
 

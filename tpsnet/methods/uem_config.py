@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tpsnet.targets import Merge
+
 
 @dataclass(frozen=True)
 class UEMConfig:
@@ -9,7 +11,8 @@ class UEMConfig:
 
     Attributes:
         clusters: number of clusters of each domain; ``None`` asks the elbow rule.
-        merge: merge matching prototypes (ablation switch).
+        merge: which matching prototypes merge: ``"local"`` is ours, ``"global"`` is eq. 9 as printed, and
+            ``"none"`` an ablation switch.
         sel: use L_SEL (ablation switch).
         spda: preserve the structure while aligning; without it the alignment is plainly adversarial
             (ablation switch).
@@ -30,7 +33,7 @@ class UEMConfig:
     """
 
     clusters: int | None = None
-    merge: bool = True
+    merge: Merge = "local"
     sel: bool = True
     spda: bool = True
     sn2m: bool = True

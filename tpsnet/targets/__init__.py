@@ -8,12 +8,13 @@ from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
 from tpsnet.targets.prototypes import class_means, momentum_update
 from tpsnet.targets.text_labels import TextLabels, refine, text_votes
 from tpsnet.targets.text_map import apply_map, procrustes_map, ridge_map
-from tpsnet.targets.unified import Unified, matches, translate, unify
+from tpsnet.targets.unified import Merge, Unified, matches, translate, unify
 
 __all__ = [
     "Elbow",
     "KMeans",
     "Matches",
+    "Merge",
     "TextLabels",
     "Unified",
     "Verdict",

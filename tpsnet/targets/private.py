@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tpsnet.targets.kmeans import kmeans
 from tpsnet.targets.neighbours import discrepancy
-from tpsnet.targets.unified import translate, unify
+from tpsnet.targets.unified import Merge, translate, unify
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ def reject_unmerged(
     clusters: tuple[int, int],
     *,
     seed: int,
+    merge: Merge = "local",
 ) -> Verdict:
     """UEM's rule.
 
@@ -56,13 +57,14 @@ def reject_unmerged(
         gallery: unit rows.
         clusters: number of clusters of either.
         seed: of k-means.
+        merge: which clusters merge, see ``matches``.
 
     Raises:
         InputError: more clusters than rows.
     """
     asked, found = kmeans(query, clusters[0], seed=seed), kmeans(gallery, clusters[1], seed=seed)
     moved = translate(found.centres, gallery, query)
-    unified = unify(asked.centres, moved)
+    unified = unify(asked.centres, moved, merge)
     apart = discrepancy(query, gallery)
     limit = query.new_full((len(unified.prototypes),), -torch.inf)
     for cluster, row in enumerate(unified.other.tolist()):

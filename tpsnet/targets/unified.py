@@ -8,12 +8,18 @@ r"""The unified prototypical structure: the other domain's prototypes, moved ove
 A one-to-one assignment (Hungarian, Euclidean cost) proposes pairs; those that meet the second line become one
 prototype, the mean of both.
 
-Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 8 and 9. Ours differs: the result carries integers that say
-which row a cluster went to, so that nobody has to compare prototypes as floats; with one cluster in a domain
-its minimum runs over nothing and asks for nothing.
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 8 and 9. Ours differs:
+
+- by default a pair is held to its own surroundings (``"local"``): it merges if its two prototypes are nearer
+  to one another than either is to the next one of its own domain. In eq. 9 as printed (``"global"``) a single
+  class that k-means has cut in two sets the limit for all pairs, and hardly any of many clusters merge;
+- the result carries integers that say which row a cluster went to, so that nobody has to compare prototypes
+  as floats;
+- with one cluster in a domain its minimum runs over nothing and asks for nothing.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +27,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from tpsnet.types import InputError
+
+Merge = Literal["local", "global", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +63,15 @@ def translate(
 
 
 def matches(
-    own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"]
+    own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local"
 ) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
-    """Pairs of prototypes that merge: assigned to one another, and nearer than any two of one domain.
+    """Pairs of prototypes that merge: assigned to one another, and nearer than prototypes of one domain are.
 
     Args:
         own: prototypes of a domain.
         moved: translated prototypes of the other; a translation leaves their distances as they were.
+        merge: ``"local"``: nearer than either is to any other of its domain; ``"global"``: nearer than any
+            two of one domain (eq. 9); ``"none"``: no pair.
 
     Returns:
         Cluster numbers in ``own``, rising, and their partners in ``moved``.
@@ -73,19 +83,25 @@ def matches(
         raise InputError("prototypes to merge hold NaN or infinity; look at the embeddings they come from")
     cost = torch.cdist(own.double(), moved.double(), compute_mode="donot_use_mm_for_euclid_dist")
     a, b = (torch.as_tensor(i, device=own.device) for i in linear_sum_assignment(cost.cpu().numpy()))
-    near = cost[a, b] < min(_closest(own), _closest(moved))
+    gaps = _gap(own), _gap(moved)
+    limit = {
+        "local": torch.minimum(gaps[0][a], gaps[1][b]),
+        "global": torch.cat(gaps).min().expand(len(a)),
+        "none": cost.new_zeros(len(a)),
+    }[merge]
+    near = cost[a, b] < limit
     return a[near], b[near]
 
 
-def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], *, merge: bool = True) -> Unified:
+def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local") -> Unified:
     """The unified set of one domain.
 
     Args:
         own: prototypes of a domain.
         moved: those of the other, translated.
-        merge: without it every prototype stays by itself (UEM's ablation "without prototype merging").
+        merge: see ``matches``; ``"none"`` is UEM's ablation "without prototype merging".
     """
-    a, b = matches(own, moved) if merge else (torch.empty(0, dtype=torch.long, device=own.device),) * 2
+    a, b = matches(own, moved, merge)
     prototypes = own.clone()
     prototypes[a] = (own[a] + moved[b]) / 2
     alone = torch.ones(len(moved), dtype=torch.bool, device=own.device)
@@ -99,8 +115,8 @@ def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], *, merge: 
     return Unified(rows, torch.arange(len(own), device=own.device), other, merged)
 
 
-def _closest(prototypes: Float[Tensor, "c dim"]) -> float:
-    """Smallest distance between two rows; infinite when there is one row."""
-    if len(prototypes) < 2:
-        return float("inf")
-    return float(torch.pdist(prototypes.double()).min())
+def _gap(prototypes: Float[Tensor, "c dim"]) -> Float[Tensor, " c"]:
+    """Distance of every row to the nearest other one; infinite for a single row."""
+    rows = prototypes.double()
+    apart = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return apart.fill_diagonal_(torch.inf).amin(dim=1)
