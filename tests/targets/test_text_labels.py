@@ -59,3 +59,9 @@ def test_every_picture_is_kept_corrected_or_doubted(rng):
         vote = (votes[i] + 2.0 * sum(votes[j] for j in members) / len(members)) / 3
         slow.append(int(vote.argmax()))
     assert found.labels.tolist() == slow
+
+
+def test_an_unsure_class_is_not_doubted_as_a_whole():
+    votes = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.3, 0.4, 0.3], [0.34, 0.36, 0.3]])
+    found = refine(votes, torch.arange(4), agreement=1.0, quantile=0.5, doubt=0.5)
+    assert found.doubted.tolist() == [False, True, False, True]
