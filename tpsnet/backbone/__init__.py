@@ -1,5 +1,6 @@
 """CLIP as unit vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
 
+from tpsnet.backbone.captions import captions, class_texts
 from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.embed import autocast, embed_all
 from tpsnet.backbone.load import embedded_clip, load_backbone
@@ -13,6 +14,8 @@ __all__ = [
     "MoCo",
     "PhaseEncoder",
     "autocast",
+    "captions",
+    "class_texts",
     "embed_all",
     "embedded_clip",
     "load_backbone",
