@@ -123,7 +123,7 @@ def before_training(names: tuple[str, str]) -> float:
     """Agreement of two clusterings of the centred floor, which an untrained TPSNet is."""
     backbone = load_backbone(embedded_clip())
     pair = load_pair(embedded_root(), names, backbone.image_size)
-    floor = embeddings(Frozen(backbone, centre=True), pair)
+    floor = embeddings(Frozen(backbone, pair.images), pair)
     return 100 * cross_domain_agreement(*(_clusters(floor, pair.n_classes, seed) for seed in SEEDS))
 
 

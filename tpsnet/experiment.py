@@ -57,7 +57,7 @@ def _uem(**changes: object) -> Callable[[Backbone, Pair, int], Method]:
     return lambda backbone, pair, seed: UEM(backbone, *pair.images, UEMConfig(seed=seed, **changes))
 
 
-# Name of a row, and how its method is made; the floors train nothing.
+# Name of a row, and how its method is made; the floors train nothing, and are centred or not.
 FLOORS = {"frozen CLIP": False, "frozen CLIP, centred": True}
 TRAINED = {
     "TPSNet": _tpsnet(),
@@ -178,7 +178,7 @@ def run_row(
     """
     chosen = pair if setting is None else pair.restrict(setting, seed)
     if name in FLOORS:
-        method, seeds = Frozen(backbone, centre=FLOORS[name]), ()
+        method, seeds = Frozen(backbone, chosen.images if FLOORS[name] else ()), ()
     else:
         method, seeds = RECIPES[name](backbone, chosen, seed), (seed,)
         fit(method, chosen.images, FitConfig(seed=seed, run=run))
