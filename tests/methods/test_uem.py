@@ -70,7 +70,8 @@ def test_before_training_the_mean_of_both_domains_is_taken_off_and_the_gap_stays
 
 def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
     method = UEM(backbone, *pair, CONFIG)
-    assert torch.equal(method.memory1, method.embed(pair[1]))
+    assert torch.equal(method.memory1, embed_all(method, pair[1]))
+    torch.testing.assert_close(method.memory1, method.embed(pair[1]))
     before = method.memory1.clone()
     z = F.normalize(torch.randn(2, before.shape[1]), dim=1)
     method._seen = [(1, torch.tensor([3, 5]), z)]
@@ -79,6 +80,18 @@ def test_memories_start_as_embeddings_and_move_by_their_share(backbone, pair):
     torch.testing.assert_close(method.memory1[[3, 5]], moved)
     rest = [i for i in range(20) if i not in (3, 5)]
     assert torch.equal(method.memory1[rest], before[rest])
+
+
+def test_the_untrained_vector_is_added_by_its_weight(backbone, pair):
+    weighed, untrained = {}, UEM(backbone, *pair, CONFIG).embed(pair[1])
+    for weight in (0.0, 0.5, 1.0):
+        method = UEM(backbone, *pair, replace(CONFIG, start_weight=weight))
+        fit(method, pair)
+        weighed[weight] = method.embed(pair[1])
+    assert (weighed[0.0] * untrained).sum(dim=1).min() < 0.999
+    for weight in (0.5, 1.0):
+        expected = F.normalize(weighed[0.0] + weight * untrained, dim=1)
+        torch.testing.assert_close(weighed[weight], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_every_cluster_has_its_row_in_both_sets(backbone, pair):
@@ -99,14 +112,15 @@ def test_every_cluster_has_its_row_in_both_sets(backbone, pair):
         assert torch.equal(method._labels[d], nearest)
 
 
-def test_the_frozen_copy_is_stage_one_and_is_never_in_training_mode(backbone, pair):
+def test_the_frozen_copies_are_the_start_and_stage_one_and_never_in_training_mode(backbone, pair):
     method = UEM(backbone, *pair, CONFIG)
     fit(method, pair)
     stage_one = UEM(backbone, *pair, replace(CONFIG, cdsm_epochs=0))
     fit(stage_one, pair)
     expected = stage_one.backbone.tower.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in method.frozen.state_dict().items())
-    assert not method.train().frozen.training
+    assert all(torch.equal(v, backbone.tower.state_dict()[k]) for k, v in method.start.state_dict().items())
+    assert not method.train().frozen.training and not method.start.training
 
 
 @pytest.mark.parametrize("switch", ["merge", "sel", "spda", "sn2m"])

@@ -10,7 +10,7 @@ Ours differs:
   by SGD with a learning rate of 2e-4.
 - An embedding is the tower's vector **less the mean over both domains** before training, at unit length. What
   all vectors of a CLIP share leaves little for a softmax at τ = 0.07 to tell apart; what lies between the
-  domains stays, for eq. 8 and stage 2.
+  domains stays, for eq. 8 and stage 2. After training the untrained vector is added again, as in TPSNet.
 - Embeddings, memories, and prototypes in losses and neighbour search are unit rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Prototypes merge by a local limit (see ``targets.unified``).
@@ -67,7 +67,8 @@ class UEM(nn.Module):
         super().__init__()
         self.cfg, self.pair = cfg, (first, second)
         self.backbone = copy.deepcopy(backbone).eval()
-        self.frozen = copy.deepcopy(self.backbone.tower).requires_grad_(False)
+        towers = (copy.deepcopy(self.backbone.tower).requires_grad_(False) for _ in range(2))
+        self.start, self.frozen = towers  # as it was given, and as stage 1 leaves it
         self.device, dim = backbone.mean.device, backbone.dim
         with torch.random.fork_rng():
             torch.manual_seed(cfg.seed)
@@ -75,7 +76,7 @@ class UEM(nn.Module):
         raw = [embed_all(self.backbone.encode_image, x, device=self.device).mean(dim=0) for x in self.pair]
         self.register_buffer("offset", torch.stack(raw).mean(dim=0).to(self.device))
         for d, images in enumerate(self.pair):
-            memory = self.embed(images).to(self.device)
+            memory = embed_all(self, images, device=self.device).to(self.device)
             self.register_buffer(f"memory{d}", memory)
             self.register_buffer(f"clusters{d}", self._first_clusters(images.name, memory))
         self.unified: list[Unified] = []
@@ -91,8 +92,9 @@ class UEM(nn.Module):
         return kmeans(memory, k, seed=cfg.seed).centres
 
     def train(self, mode: bool = True) -> "UEM":
-        """The frozen copy is never in training mode."""
+        """The frozen copies are never in training mode."""
         super().train(mode)
+        self.start.eval()
         self.frozen.eval()
         return self
 
@@ -239,6 +241,10 @@ class UEM(nn.Module):
         return F.normalize(self.backbone.encode_image(images, tower).float() - self.offset, dim=1)
 
     def embed(self, images: Images) -> Float[Tensor, "n dim"]:
-        """Unit rows, on the CPU."""
+        """Unit rows, on the CPU: the trained vectors plus ``start_weight`` times the untrained ones."""
         self.eval()
-        return embed_all(self, images, device=self.device)
+        trained = embed_all(self, images, device=self.device)
+        if not self.cfg.start_weight:
+            return trained
+        start = embed_all(lambda x: self(x, self.start), images, device=self.device)
+        return F.normalize(trained + self.cfg.start_weight * start, dim=1)

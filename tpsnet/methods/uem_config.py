@@ -27,6 +27,8 @@ class UEMConfig:
         encoder_lr: learning rate of the image tower.
         classifier_lr: learning rate of the domain classifier.
         batch_size: pictures of each domain in a step; 64 is FOUND.
+        start_weight: of the untrained vector in an embedding, where the trained one has 1, as in TPSNet; the
+            paper has 0.
         seed: of clusters and the classifier's weights.
     """
 
@@ -43,4 +45,5 @@ class UEMConfig:
     encoder_lr: float = 1e-4
     classifier_lr: float = 1e-3
     batch_size: int = 64
+    start_weight: float = 1.0
     seed: int = 0
