@@ -17,19 +17,22 @@ from tpsnet.types import Embeddings, InputError
 CLASSES = ("ant", "bee", "cat")
 
 
+@pytest.mark.parametrize("setting", [None, "open"])
 @pytest.mark.parametrize("name", ["TPSNet", "UEM"])
-def test_labels_reach_scores_only(name, root, short, monkeypatch, small_clip):
-    """With every label of the tree shuffled, the trained vectors stay bit for bit."""
+def test_poisoned_labels_change_no_bit(name, setting, root, short, monkeypatch, small_clip):
+    """With every label shuffled after the label spaces are drawn, the trained vectors stay bit for bit."""
     backbone = load_backbone(small_clip)
     seen = []
     monkeypatch.setattr(
         experiment, "directions", lambda both, *_, **__: seen.append([part.vectors for part in both])
     )
     pair = load_pair(root, ("flat", "line"), backbone.image_size)
-    run_row(name, backbone, pair, 0)
-    for domain in pair.domains:
+    chosen = pair if setting is None else pair.restrict(setting, 0)
+    monkeypatch.setattr(experiment.Pair, "restrict", lambda self, *_: self)
+    run_row(name, backbone, chosen, 0, setting)
+    for domain in chosen.domains:
         domain.labels.copy_(domain.labels.flip(0))
-    run_row(name, backbone, pair, 0)
+    run_row(name, backbone, chosen, 0, setting)
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
 
 

@@ -78,6 +78,8 @@ def under(
     made = row(name, seed, mean_ap, 0.0)
     found = {"private_accuracy": private, "shared_accuracy": 80.0, "accuracy": 70.0, "h_score": private}
     there = made["directions"][0] | found
+    card = there["card"] | {"label_spaces": f"{setting}, drawn by seed {seed}", "n_lone": 7}
+    there |= {"card": card if setting == "open" else card | {"n_lone": 0}}
     return made | {"pair": list(pair), "setting": setting, "directions": [there]}
 
 
@@ -101,4 +103,9 @@ def test_universal_means_by_hand():
     assert "| line → flat | 15.0 ± 7.1 |" in closed and "private rejected" not in closed
     assert "| UEM, no SEL | 5.0 | 5.0 | 55.0 | 80.0 | 70.0 | 55.0 |" in ablated
     assert "The same pairs; seeds 0." in ablated
+    assert "Ablation" not in universal_markdown(rows)
+    rules = page.split("## Protocol")[1]
+    assert "closed, drawn by seed 0; closed, drawn by seed 1; open, drawn by seed 0" in rules
+    assert "0 lone queries; 12 queries" in rules and "7 lone queries" in rules and "line →" not in rules
+    assert "**no match**: UEM" in rules and "told the number of query classes" in rules
     assert "seeds 0, 1, which draw" in page and "## Protocol" in page and "## Made with" in page

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from pictures import write_tree
 
 from tpsnet import experiment, table
 from tpsnet.backbone import load_backbone
@@ -104,10 +105,29 @@ def test_settings_have_rows_of_their_own(cfg, short):
 def test_rows_of_another_clip_are_not_mixed_in(cfg, short, tmp_path):
     from conftest import write_clip
 
-    fill_table(cfg)
-    other = TableConfig(cfg.folder, cfg.root, cfg.pairs, (0,), write_clip(tmp_path / "other", "vit"))
-    with pytest.raises(InputError, match="another model"):
+    cfg = replace(cfg, names=("frozen CLIP",))
+    rows = fill_table(cfg)
+    moved = write_clip(tmp_path / "moved", "vit")  # the same weights at another address
+    assert json.loads(json.dumps(fill_table(replace(cfg, model=moved)))) == json.loads(json.dumps(rows))
+    other = replace(cfg, model=write_clip(tmp_path / "other", "resnet"))
+    with pytest.raises(InputError, match="another backbone"):
         fill_table(other)
+
+
+def test_a_row_without_its_last_brackets_is_made_anew(cfg, short):
+    some = replace(cfg, names=("frozen CLIP",))
+    whole = fill_table(some)
+    file = cfg.folder / "rows.jsonl"
+    for cut in (1, 2, 3):
+        file.write_text(file.read_text().rstrip()[:-cut])
+        assert json.loads(json.dumps(fill_table(some))) == json.loads(json.dumps(whole))
+
+
+def test_a_single_domain_makes_no_table(tmp_path):
+    root = write_tree(tmp_path / "one", {"flat": ("ant", "bee")})
+    for pairs in (all_pairs, chain):
+        with pytest.raises(InputError, match="a single domain"):
+            pairs(root)
 
 
 def test_all_pairs(root):

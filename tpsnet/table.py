@@ -54,12 +54,18 @@ class TableConfig:
 
 def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
     """Every unordered pair of the folder's domains."""
-    return tuple(itertools.combinations(image_folder(root), 2))
+    return _several(tuple(itertools.combinations(image_folder(root), 2)), root)
 
 
 def chain(root: Path) -> tuple[tuple[str, str], ...]:
     """Each domain of the folder asks the next, as UEM's DomainNet pairs do."""
-    return tuple(itertools.pairwise(image_folder(root)))
+    return _several(tuple(itertools.pairwise(image_folder(root))), root)
+
+
+def _several(pairs: tuple[tuple[str, str], ...], root: Path) -> tuple[tuple[str, str], ...]:
+    if not pairs:
+        raise InputError(f"{root} has a single domain, so no pair for a table; add a second domain folder")
+    return pairs
 
 
 def fill_table(cfg: TableConfig) -> list[dict]:
@@ -68,7 +74,8 @@ def fill_table(cfg: TableConfig) -> list[dict]:
     A killed call loses the rows it was at; the next call goes on from there.
 
     Raises:
-        InputError: ``rows.jsonl`` was made with another CLIP, other pictures or other settings.
+        InputError: ``rows.jsonl`` was made with other weights, from another folder, on another kind of device
+            or with other settings.
     """
     jobs: list[Job] = [
         (name, seed, pair, setting)
@@ -78,11 +85,11 @@ def fill_table(cfg: TableConfig) -> list[dict]:
         for seed in ((0,) if name in FLOORS and setting is None else cfg.seeds)
     ]
     file = cfg.folder / "rows.jsonl"
-    rows = _open_rows(file, _settings(cfg))
+    backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
+    rows = _open_rows(file, _settings(cfg, backbone.identity))
     missing = [job for job in jobs if job not in rows]
-    size = load_backbone(cfg.model, cfg.pretrained, cfg.device).image_size
     for pair in {job[2]: None for job in missing}:
-        load_pair(cfg.root, pair, size)  # decoded once, and complained about once, before any training
+        load_pair(cfg.root, pair, backbone.image_size)  # decoded, and complained about, before any training
     with Progress(len(jobs), "table") as progress, warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "A worker stopped", UserWarning
@@ -114,22 +121,30 @@ def _job(row: dict) -> Job:
     return row["row"], row["seed"], tuple(row["pair"]), row["setting"]
 
 
-def _settings(cfg: TableConfig) -> dict:
+def _settings(cfg: TableConfig, weights: str) -> dict:
     """What all rows of a file share."""
     return {
         "root": str(cfg.root.resolve()),
-        "model": cfg.model,
-        "pretrained": cfg.pretrained,
+        "backbone": weights,
+        "device": cfg.device.partition(":")[0],
         "methods": [dataclasses.asdict(TPSNetConfig(clusters=0)), dataclasses.asdict(UEMConfig())],
         "fit": dataclasses.asdict(FitConfig()),
     }
+
+
+def _whole(line: str) -> dict | None:
+    """A line of the file; ``None`` for one that a kill has cut."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 def _open_rows(file: Path, settings: dict) -> dict[Job, dict]:
     """Rows of an earlier call by their job; the first line of the file holds the settings."""
     settings = json.loads(json.dumps(settings))
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    whole = [json.loads(line) for line in lines if line.endswith("}")]  # a kill may have cut the last one
+    whole = [row for line in lines if (row := _whole(line)) is not None]
     if whole and whole[0] != settings:
         key = next(k for k in settings if whole[0].get(k) != settings[k])
         raise InputError(f"{file} was made with another {key}; move it away or choose another folder")

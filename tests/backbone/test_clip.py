@@ -18,6 +18,18 @@ def test_vectors_are_unit_and_agree_with_the_tokens_pass(any_clip):
     assert vectors.shape == (3, backbone.dim) and tokens.shape[::2] == (3, backbone.token_dim)
 
 
+def test_a_tower_that_gives_tokens_too(small_clip):
+    """As a CoCa's does."""
+
+    class Both(torch.nn.Module):
+        def forward(self, x):
+            return backbone.tower(x), x
+
+    backbone = load_backbone(small_clip)
+    images = torch.rand(2, 3, backbone.image_size, backbone.image_size)
+    assert torch.equal(backbone.encode_image(images, Both()), backbone.encode_image(images))
+
+
 def test_same_vector_as_open_clip_from_the_file_on_disk(small_clip, tmp_path, rng):
     """Ours (decode, resize, crop, scale, normalise) against open_clip's own transform."""
     folder = tmp_path / "pictures" / "line" / "cat"

@@ -39,7 +39,7 @@ def test_markdown_shows_every_field_and_stays_short(pair):
     for field in dataclasses.fields(card):
         value = getattr(card, field.name)
         assert (", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) in text, field.name
-    assert "**lone queries** (n_q = 0): 2, left out" in text
+    assert "5 queries, 2 lone" in text and "**lone queries** (n_q = 0): left out" in text
     assert len(text.splitlines()) <= 8
     assert "transductive" in text
     assert "transductive" not in dataclasses.replace(card, split="holdout").markdown()

@@ -11,7 +11,7 @@ from tpsnet.backbone import embed_all
 from tpsnet.engine import FitConfig, fit
 from tpsnet.methods import UEM, UEMConfig
 from tpsnet.methods.uem import alpha
-from tpsnet.targets import translate
+from tpsnet.targets import elbow, grid, translate
 from tpsnet.types import InputError
 
 CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=2, batch_size=16)
@@ -145,7 +145,8 @@ def test_each_switch_takes_away_its_part_only(backbone, pair, switch):
 
 def test_the_elbow_counts_clusters_where_nobody_says(backbone, pair):
     method = UEM(backbone, *pair, replace(CONFIG, clusters=None))
-    assert all(2 <= k <= 6 for k in method.n_clusters)  # up to a quarter of 24 and 20 pictures
+    memories = method.memory0, method.memory1
+    assert method.n_clusters == tuple(elbow(m, grid(len(m)), seed=0).k for m in memories)
     fit(method, pair)
 
 

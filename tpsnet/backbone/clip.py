@@ -56,8 +56,9 @@ class Backbone(nn.Module):
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:
         """Unit embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
-        encode = self.clip.encode_image if tower is None else tower
-        return F.normalize(encode(self._prepare(images)).float(), dim=1)
+        vectors = (self.tower if tower is None else tower)(self._prepare(images))
+        vectors = vectors[0] if isinstance(vectors, tuple) else vectors  # a CoCa's tower gives tokens too
+        return F.normalize(vectors.float(), dim=1)
 
     def encode_tokens(
         self, images: Float[Tensor, "batch 3 size size"]

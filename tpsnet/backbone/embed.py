@@ -42,15 +42,16 @@ def embed_all(
         Unit rows in float32 on the CPU.
 
     Raises:
-        InputError: a vector is not finite.
+        InputError: a vector is zero or not finite.
     """
     rows = []
     with autocast(device):
         for part in images.pixels.split(batch_size):
             rows.append(encode(part.to(device).float().div_(255)).float().cpu())
     vectors = torch.cat(rows)
+    vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a zero row becomes NaN
     if not vectors.isfinite().all():
         raise InputError(
-            f"domain {images.name!r}: embeddings hold NaN or infinity; look at weights and precision"
+            f"domain {images.name!r}: embeddings hold zeros, NaN or infinity; look at weights and precision"
         )
-    return vectors / vectors.norm(dim=1, keepdim=True)
+    return vectors

@@ -31,3 +31,8 @@ class Source:
         from tpsnet.backbone import embedded_clip
 
         return self.model or embedded_clip()
+
+    @property
+    def is_moco(self) -> bool:
+        """Whether the backbone has no texts."""
+        return (self.model or "").startswith("moco:")

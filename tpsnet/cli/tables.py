@@ -54,6 +54,10 @@ class Table:
         from tpsnet.report import results_markdown, write_page
         from tpsnet.table import all_pairs, fill_table
 
+        if self.source.is_moco:
+            raise InputError(
+                "this table is of methods that need a CLIP; tpsnet universal has rows for moco:FILE"
+            )
         pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(self.source.where())
         cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
         rows = fill_table(cfg)
@@ -75,6 +79,8 @@ class Universal:
     """Label spaces."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of training and of the classes drawn; UEM's ablation takes the first two."""
+    ablation: bool = True
+    """Also train UEM without its parts, under open."""
     workers: int | None = None
     """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
@@ -89,10 +95,11 @@ class Universal:
             raise InputError("--settings needs at least one label space")
         pairs = tuple(_pair(text) for text in self.pairs) or chain(self.source.where())
         cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
-        rows = fill_table(replace(cfg, names=(*FLOORS, "TPSNet", "UEM"), settings=self.settings))
+        names = (*FLOORS, *(() if self.source.is_moco else ("TPSNet",)), "UEM")  # TPSNet needs texts
+        rows = fill_table(replace(cfg, names=names, settings=self.settings))
         few = replace(cfg, names=tuple(UNIVERSAL), settings=("open",), seeds=self.seeds[:2])
-        ablation = fill_table(few)
-        write_page(universal_markdown(rows, ablation), self.folder / "universal.md")
+        page = universal_markdown(rows, fill_table(few) if self.ablation else None)
+        write_page(page, self.folder / "universal.md")
         print(f"wrote {self.folder / 'universal.md'}")
 
 

@@ -53,20 +53,24 @@ class ProtocolCard:
 
     def markdown(self) -> str:
         """The card as a short list in Markdown."""
+        facts = (
+            f"- **{self.query_domain} → {self.gallery_domain}**: {self.n_query} queries, {self.n_lone} lone, "
+            f"gallery of {self.n_gallery}, {self.n_classes} common classes; label spaces {self.label_spaces}"
+        )
+        return "\n".join([facts, *self.rules()])
+
+    def rules(self) -> list[str]:
+        """The part of the card that does not speak of the pictures, as lines of a list in Markdown."""
         split = "training set = query set = gallery set, transductive" if self.split == "all" else ""
         seeds = ", ".join(map(str, self.seeds)) or "none"
-        return "\n".join(
-            [
-                f"- **{self.query_domain} → {self.gallery_domain}**: {self.n_query} queries, gallery of "
-                f"{self.n_gallery}, {self.n_classes} common classes; label spaces {self.label_spaces}; "
-                f"self-match {self.self_match}",
-                f"- **P@k** (k = {', '.join(map(str, self.ks))}): {self.denominator}, "
-                "with n_q relevant items in the gallery",
-                *([f"- **plain P@k**: {self.plain_denominator}"] if self.plain_denominator else []),
-                f"- **mAP@All**: {self.mean_ap}",
-                f"- **lone queries** (n_q = 0): {self.n_lone}, {self.lone_rule}; **ties**: {self.ties}",
-                f"- **similarity**: {self.similarity}; **engine**: {self.engine}, exact",
-                f"- **split**: {self.split}{f' ({split})' if split else ''}; **epoch**: {self.epoch}; "
-                f"**seeds**: {seeds}",
-            ]
-        )
+        return [
+            f"- **P@k** (k = {', '.join(map(str, self.ks))}): {self.denominator}, "
+            "with n_q relevant items in the gallery",
+            *([f"- **plain P@k**: {self.plain_denominator}"] if self.plain_denominator else []),
+            f"- **mAP@All**: {self.mean_ap}",
+            f"- **lone queries** (n_q = 0): {self.lone_rule}; **ties**: {self.ties}",
+            f"- **similarity**: {self.similarity}; **self-match**: {self.self_match}; "
+            f"**engine**: {self.engine}, exact",
+            f"- **split**: {self.split}{f' ({split})' if split else ''}; **epoch**: {self.epoch}; "
+            f"**seeds**: {seeds}",
+        ]

@@ -47,7 +47,7 @@ from tpsnet.types import Batch, Images, InputError, Stage
 
 def alpha(epoch: int, epochs: int) -> float:
     """Weight of the prototypes in stage 1, eq. 10: 1 / (1 + exp(E/2 − e)); epochs count from 0 (INFERRED)."""
-    return 1 / (1 + math.exp(0.5 * epochs - epoch))
+    return 0.5 + 0.5 * math.tanh(0.5 * (epoch - 0.5 * epochs))  # the same, and it cannot overflow
 
 
 class UEM(nn.Module):
@@ -65,17 +65,18 @@ class UEM(nn.Module):
 
     def __init__(self, backbone: nn.Module, first: Images, second: Images, cfg: UEMConfig) -> None:
         super().__init__()
-        self.cfg, self.pair = cfg, (first, second)
+        self.cfg = cfg
         self.backbone = copy.deepcopy(backbone).eval()
-        towers = (copy.deepcopy(self.backbone.tower).requires_grad_(False) for _ in range(2))
-        self.start, self.frozen = towers  # as it was given, and as stage 1 leaves it
+        self.start = copy.deepcopy(self.backbone.tower).requires_grad_(False)
+        self.frozen = copy.deepcopy(self.start)  # becomes the tower as stage 1 leaves it
         self.device, dim = backbone.mean.device, backbone.dim
         with torch.random.fork_rng():
             torch.manual_seed(cfg.seed)
             self.classifier = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 1))
-        raw = [embed_all(self.backbone.encode_image, x, device=self.device).mean(dim=0) for x in self.pair]
-        self.register_buffer("offset", torch.stack(raw).mean(dim=0).to(self.device))
-        for d, images in enumerate(self.pair):
+        pair, encode = (first, second), self.backbone.encode_image
+        means = torch.stack([embed_all(encode, x, device=self.device).mean(dim=0) for x in pair])
+        self.register_buffer("offset", means.mean(dim=0).to(self.device))
+        for d, images in enumerate(pair):
             memory = embed_all(self, images, device=self.device).to(self.device)
             self.register_buffer(f"memory{d}", memory)
             self.register_buffer(f"clusters{d}", self._first_clusters(images.name, memory))
@@ -122,7 +123,7 @@ class UEM(nn.Module):
                     {"params": list(self.classifier.parameters()), "lr": cfg.classifier_lr},
                 ],
                 losses=self._cdsm_losses,
-                weights={"dal": 1.0, "spr": float(cfg.spda), "sn2m": 1.0},
+                weights={"dal": 1.0, "spr": 1.0, "sn2m": 1.0},
                 views=1,
                 batch_size=cfg.batch_size,
                 refresh=self._begin_cdsm_epoch,
@@ -164,9 +165,8 @@ class UEM(nn.Module):
     def _cdsm_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         both = self._encode(first, second)
         logits = self.classifier(reverse_gradient(torch.cat(both)))[:, 0].split([len(z) for z in both])
-        terms = {"dal": domain_adversary(*logits)}
-        for name in ("spr", "sn2m"):
-            terms[name] = torch.zeros((), device=self.device)
+        zero = torch.zeros((), device=self.device)
+        terms = {"dal": domain_adversary(*logits), "spr": zero.clone(), "sn2m": zero.clone()}
         for z, batch in zip(both, (first, second), strict=True):
             if self.cfg.spda:
                 with torch.no_grad(), autocast(self.device):
@@ -204,7 +204,7 @@ class UEM(nn.Module):
         for d in range(2):
             moved = translate(self._clusters(1 - d), memories[1 - d], memories[d])
             self.unified.append(unify(self._clusters(d), moved, self.cfg.merge))
-            self._labels.append(self.unified[d].own[assigned[d]])
+            self._labels.append(assigned[d])
         return {"merged": float(self.unified[0].merged.sum()) / min(self.n_clusters)}
 
     def _encode(self, first: Batch, second: Batch) -> list[Float[Tensor, "batch dim"]]:

@@ -32,15 +32,17 @@ def mean_std(values: Sequence[float]) -> str:
 
 
 def protocol(rows: list[dict]) -> str:
-    """One card: what is the same for all numbers, and all their seeds; sizes differ by direction."""
+    """The rules behind all numbers, with all their seeds, then the label spaces and sizes that occur."""
     cards = [d["card"] for r in rows for d in r["directions"]]
-    seeds = sorted({seed for c in cards for seed in c["seeds"]})
-    card = ProtocolCard(**cards[0] | {"seeds": tuple(seeds)})
+    seeds = tuple(sorted({seed for c in cards for seed in c["seeds"]}))
+    rules = dict.fromkeys(line for c in cards for line in ProtocolCard(**c | {"seeds": seeds}).rules())
+    spaces = dict.fromkeys(c["label_spaces"] for c in cards)
     sizes = sorted({(c["n_query"], c["n_gallery"], c["n_classes"], c["n_lone"]) for c in cards})
     lines = [
-        f"{q} queries, gallery of {g}, {c} common classes, {lone} lone queries" for q, g, c, lone in sizes
+        f"{q} queries, gallery of {g}, {n} common classes, {lone} lone queries" for q, g, n, lone in sizes
     ]
-    return card.markdown() + "\n\nSizes that occur: " + "; ".join(lines) + "."
+    occurring = f"- **label spaces**: {'; '.join(spaces)}\n- **sizes that occur**: {'; '.join(lines)}"
+    return "\n".join([*rules, occurring])
 
 
 def made_with() -> str:

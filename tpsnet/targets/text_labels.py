@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from tpsnet.targets.prototypes import class_sums
 from tpsnet.types import InputError
 
 
@@ -78,9 +79,8 @@ def refine(
         quantile: η in [0, 1): the share of each class that is doubted; 0 doubts nobody.
         doubt: factor of a doubted picture's weight, in [0, 1].
     """
-    n_clusters = int(clusters.max()) + 1
-    sums = votes.new_zeros(n_clusters, votes.shape[1]).index_add_(0, clusters, votes)
-    mean = sums / clusters.bincount(minlength=n_clusters).clamp_min(1)[:, None].to(votes.dtype)
+    sums, counts = class_sums(votes, clusters, int(clusters.max()) + 1)
+    mean = sums / counts.clamp_min(1)[:, None].to(votes.dtype)
     confidence, labels = ((votes + agreement * mean[clusters]) / (1 + agreement)).max(dim=1)
     doubted = torch.zeros_like(labels, dtype=torch.bool)
     for y in labels.unique():

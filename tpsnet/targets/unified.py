@@ -36,15 +36,13 @@ class Unified:
     """Prototypes of both domains in the space of one of them.
 
     Attributes:
-        prototypes: the domain's own clusters in their order (merged ones as means), then those of the other
-            domain that found no partner, translated, in their order.
-        own: row of each cluster of the domain itself; always 0, 1, 2, …
+        prototypes: the domain's own clusters in their order (merged ones as means), so that row c is its
+            cluster c; then those of the other domain that found no partner, translated, in their order.
         other: row of each cluster of the other domain.
         merged: whether a row stands for one cluster of each domain.
     """
 
     prototypes: Float[Tensor, "row dim"]
-    own: Int[Tensor, " a"]
     other: Int[Tensor, " b"]
     merged: Bool[Tensor, " row"]
 
@@ -112,11 +110,14 @@ def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Mer
     other[alone] = torch.arange(len(own), len(rows), device=own.device)
     merged = torch.zeros(len(rows), dtype=torch.bool, device=own.device)
     merged[a] = True
-    return Unified(rows, torch.arange(len(own), device=own.device), other, merged)
+    return Unified(rows, other, merged)
 
 
 def _gap(prototypes: Float[Tensor, "c dim"]) -> Float[Tensor, " c"]:
-    """Distance of every row to the nearest other one; infinite for a single row."""
+    """Distance of every row to the nearest one elsewhere; infinite for a single row.
+
+    Rows in the same place are one: k-means puts clusters there that it has no pictures for.
+    """
     rows = prototypes.double()
     apart = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    return apart.fill_diagonal_(torch.inf).amin(dim=1)
+    return apart.masked_fill(apart == 0, torch.inf).amin(dim=1)

@@ -60,6 +60,7 @@ def prototype_map(
     both = torch.cat([own, moved])
     axes = torch.linalg.svd(both - both.mean(dim=0), full_matrices=False).Vh[:2]
     own, other, moved = (((x - both.mean(dim=0)) @ axes.T).cpu() for x in (own, other, moved))
+    pairs = pairs.cpu()
     figure = make_subplots(
         1, 2, subplot_titles=("as they are", f"after translation: {len(pairs)} pairs merge")
     )
