@@ -1,0 +1,82 @@
+"""Zero-shot rows: what is divided, what no training may see, and the scores against direct calls."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from tpsnet import zero_shot
+from tpsnet.backbone import load_backbone
+from tpsnet.data import zero_shot_split
+from tpsnet.evaluation import evaluate_zero_shot
+from tpsnet.experiment import embeddings, load_pair
+from tpsnet.methods import Frozen
+from tpsnet.types import Images
+from tpsnet.zero_shot import ZeroShotPair, run_zero_shot
+
+ROWS = ["frozen CLIP", "frozen CLIP, centred", "TPSNet", "UEM"]
+
+
+@pytest.fixture
+def backbone(small_clip):
+    return load_backbone(small_clip)
+
+
+@pytest.fixture
+def divided(root, backbone):
+    """Three classes of five pictures in either domain; ``bee`` is unseen."""
+    pair = load_pair(root, ("flat", "line"), backbone.image_size)
+    return ZeroShotPair.divide(pair, zero_shot_split(*pair.domains, ["bee"]))
+
+
+def test_no_picture_is_on_both_sides(divided):
+    for d in range(2):
+        seen, unseen, whole = (set(p.domains[d].paths) for p in (divided.seen, divided.unseen, divided.whole))
+        assert (len(seen), len(unseen)) == (10, 5) and not seen & unseen and whole == seen | unseen
+        assert {p.parent.name for p in unseen} == {"bee"}
+        assert len(divided.seen.images[d]) == 10
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_unseen_pictures_reach_no_training(name, divided, backbone, short, monkeypatch, rng):
+    """With other unseen pictures the seen ones get the same vectors, bit by bit."""
+    vectors = []
+
+    def keep(method, pair):
+        vectors.append([method.embed(images) for images in divided.seen.images])
+        return embeddings(method, pair)
+
+    monkeypatch.setattr(zero_shot, "embeddings", keep)
+    noise = [
+        Images(i.name, torch.randint(0, 256, i.pixels.shape, generator=rng).byte())
+        for i in divided.unseen.images
+    ]
+    other = dataclasses.replace(divided, unseen=dataclasses.replace(divided.unseen, images=tuple(noise)))
+    for pair in (divided, other):
+        run_zero_shot(name, backbone, pair, seed=1, ks=(2,))
+    assert len(vectors) == 4 and all(torch.equal(a, b) for a, b in zip(vectors[0], vectors[2], strict=True))
+
+
+def test_a_row_holds_both_directions_of_both_galleries(divided, backbone):
+    row = run_zero_shot("frozen CLIP", backbone, divided, 0, mode="strict", ks=(2, 5))
+    found = [(d["kind"], d["query"], d["gallery"], d["card"]["n_gallery"]) for d in row["directions"]]
+    assert found == [
+        ("unseen", "flat", "line", 5),
+        ("unseen", "line", "flat", 5),
+        ("generalised", "flat", "line", 15),
+        ("generalised", "line", "flat", 15),
+    ]
+    method = Frozen(backbone)
+    query, gallery = embeddings(method, divided.unseen)[1], embeddings(method, divided.whole)[0]
+    expected = evaluate_zero_shot(query, gallery, (2, 5), "strict")
+    there = row["directions"][3]
+    assert (there["mAP@all"], there["mAP@5"]) == (expected.mean_ap, expected.mean_ap_at[5])
+    assert there["Prec@2"] == expected.precision[2] and "strict" in there["card"]["mean_ap"]
+    assert "generalised" in there["card"]["label_spaces"] and there["card"]["seeds"] == ()
+
+
+def test_the_centred_floor_is_centred_by_seen_pictures(divided, backbone):
+    row = run_zero_shot("frozen CLIP, centred", backbone, divided, 0, ks=(2,))
+    method = Frozen(backbone, divided.seen.images)
+    expected = evaluate_zero_shot(*embeddings(method, divided.unseen), (2,))
+    assert row["directions"][0]["mAP@all"] == expected.mean_ap

@@ -1,0 +1,82 @@
+"""Zero-shot retrieval with any method: train on the seen classes of a pair, score on the unseen ones."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from tpsnet.backbone import Backbone, MoCo
+from tpsnet.data import ZeroShotSplit
+from tpsnet.engine import FitConfig, fit
+from tpsnet.evaluation import evaluate_zero_shot
+from tpsnet.experiment import FLOORS, RECIPES, Pair, embeddings
+from tpsnet.methods import Frozen
+from tpsnet.types import Embeddings
+
+
+@dataclass(frozen=True)
+class ZeroShotPair:
+    """A pair of domains divided by a split of its classes.
+
+    Attributes:
+        seen: the pictures that training may touch. All means and clusters come from them.
+        unseen: the pictures that ask, and the gallery of unseen classes.
+        whole: the generalised galleries: unseen and seen classes.
+    """
+
+    seen: Pair
+    unseen: Pair
+    whole: Pair
+
+    @classmethod
+    def divide(cls, pair: Pair, split: ZeroShotSplit) -> "ZeroShotPair":
+        """Divide both domains of a pair."""
+        parts = (split.train, split.test, split.generalised)
+        return cls(*(pair.subset(tuple(part(d) for d in pair.domains)) for part in parts))
+
+
+def run_zero_shot(
+    name: str,
+    backbone: Backbone | MoCo,
+    pair: ZeroShotPair,
+    seed: int,
+    *,
+    mode: str = "voc_minR",
+    ks: tuple[int, ...] = (100, 200),
+) -> dict:
+    """Train (if the row trains) on the seen classes and score the unseen ones, in both directions.
+
+    Args:
+        name: a key of ``FLOORS`` or ``RECIPES``.
+        backbone: the CLIP; it is not changed.
+        pair: the divided pair.
+        seed: of clusters, weights, batches and augmentation.
+        mode: definition of the metrics, see ``evaluation.zero_shot``.
+        ks: their depths.
+
+    Returns:
+        The row: two directions under the gallery of unseen classes, then two under the generalised one.
+    """
+    if name in FLOORS:
+        method, seeds = Frozen(backbone, pair.seen.images if FLOORS[name] else ()), ()
+    else:
+        method, seeds = RECIPES[name](backbone, pair.seen, seed), (seed,)
+        fit(method, pair.seen.images, FitConfig(seed=seed))
+    asking, searched = embeddings(method, pair.unseen), embeddings(method, pair.whole)
+    found = []
+    for kind, galleries in (("unseen", asking), ("generalised", searched)):
+        for q, g in ((0, 1), (1, 0)):
+            rules = {"mode": mode, "ks": ks, "seeds": seeds, "label_spaces": f"zero-shot, {kind} gallery"}
+            found.append({"kind": kind, **_score(asking[q], galleries[g], **rules)})
+    return {"row": name, "seed": seed, "pair": list(pair.seen.names), "directions": found}
+
+
+def _score(query: Embeddings, gallery: Embeddings, **rules: object) -> dict:
+    split = "trained on seen classes, asked with unseen ones"
+    scores = evaluate_zero_shot(query, gallery, split=split, **rules)
+    return {
+        "query": query.domain,
+        "gallery": gallery.domain,
+        "mAP@all": scores.mean_ap,
+        **{f"mAP@{k}": v for k, v in scores.mean_ap_at.items()},
+        **{f"Prec@{k}": v for k, v in scores.precision.items()},
+        "card": dataclasses.asdict(scores.card),
+    }
