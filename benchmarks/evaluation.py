@@ -45,9 +45,9 @@ def plain_mean_ap(order: np.ndarray, query: Embeddings, gallery: Embeddings) -> 
 
 def noisy(domain: str, n: int, centres: torch.Tensor, rng: torch.Generator) -> Embeddings:
     """Unit rows scattered around their class's centre, classes drawn evenly."""
-    labels = torch.arange(n) % CLASSES
-    vectors = F.normalize(centres[labels] + 4 * torch.randn(n, DIM, generator=rng), dim=1)
-    return Embeddings(domain, vectors, labels, tuple(map(str, range(CLASSES))), (Path(),) * n)
+    labels = torch.arange(n) % len(centres)
+    vectors = F.normalize(centres[labels] + 4 * torch.randn(n, centres.shape[1], generator=rng), dim=1)
+    return Embeddings(domain, vectors, labels, tuple(map(str, range(len(centres)))), (Path(),) * n)
 
 
 def main() -> None:

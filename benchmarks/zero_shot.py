@@ -6,11 +6,10 @@ for the order of equal scores.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from evaluation import noisy
 
 from tpsnet.evaluation import evaluate_zero_shot
 from tpsnet.types import Embeddings
@@ -42,13 +41,6 @@ def loop(query: Embeddings, gallery: Embeddings) -> dict[str, float]:
             found.setdefault(f"mAP@{k}", []).append(envelope_area(right[:k], min(k, total)))
             found.setdefault(f"Prec@{k}", []).append(right[:k].mean())
     return {name: 100 * float(np.mean(values)) for name, values in found.items()}
-
-
-def noisy(domain: str, n: int, centres: torch.Tensor, rng: torch.Generator) -> Embeddings:
-    """Unit rows scattered around their class's centre, classes drawn evenly."""
-    labels = torch.arange(n) % CLASSES
-    vectors = F.normalize(centres[labels] + 4 * torch.randn(n, DIM, generator=rng), dim=1)
-    return Embeddings(domain, vectors, labels, tuple(map(str, range(CLASSES))), (Path(),) * n)
 
 
 def main() -> None:
