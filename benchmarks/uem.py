@@ -12,8 +12,8 @@ import time
 from tpsnet.backbone import embedded_clip, load_backbone
 from tpsnet.data import embedded_root
 from tpsnet.engine import fit
-from tpsnet.experiment import Pair, load_pair
 from tpsnet.methods import UEM, UEMConfig
+from tpsnet.pair import Pair, load_pair
 from tpsnet.targets import elbow, grid
 
 EPOCHS, ROUNDS = 4, 3

@@ -49,14 +49,14 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """In tables and run folders: two epochs a stage, the rest as it is."""
-    from tpsnet import experiment
+    from tpsnet import experiment, recipes
 
-    original, scored = experiment.TPSNetConfig, experiment.evaluate
+    original, scored = recipes.TPSNetConfig, experiment.evaluate
 
     def config(**kwargs):
         return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
 
-    monkeypatch.setattr(experiment, "TPSNetConfig", config)
+    monkeypatch.setattr(recipes, "TPSNetConfig", config)
     # five pictures a class are fewer than the usual depth of P@k
     monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: scored(q, g, ks=(1, 5), **card))
 

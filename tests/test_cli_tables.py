@@ -3,7 +3,7 @@
 import pytest
 
 from tpsnet import cli, table
-from tpsnet.experiment import FLOORS, UNIVERSAL
+from tpsnet.recipes import FLOORS, UNIVERSAL
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from pictures import write_tree
 from tpsnet import experiment
 from tpsnet.backbone import load_backbone
 from tpsnet.evaluation import evaluate
-from tpsnet.experiment import RECIPES, load_pair, run_row, train_pair, with_verdicts
+from tpsnet.experiment import run_row, train_pair, with_verdicts
 from tpsnet.methods import UEM, Frozen
+from tpsnet.pair import Pair, embeddings, load_pair
+from tpsnet.recipes import RECIPES
 from tpsnet.targets import reject_distant, reject_unmerged
 from tpsnet.types import Embeddings, InputError
 
@@ -28,7 +30,7 @@ def test_poisoned_labels_change_no_bit(name, setting, root, short, monkeypatch, 
     )
     pair = load_pair(root, ("flat", "line"), backbone.image_size)
     chosen = pair if setting is None else pair.restrict(setting, 0)
-    monkeypatch.setattr(experiment.Pair, "restrict", lambda self, *_: self)
+    monkeypatch.setattr(Pair, "restrict", lambda self, *_: self)
     run_row(name, backbone, chosen, 0, setting)
     for domain in chosen.domains:
         domain.labels.copy_(domain.labels.flip(0))
@@ -58,7 +60,7 @@ def test_each_method_is_judged_by_its_own_rule(root, small_clip):
     pair = load_pair(root, ("flat", "line"), backbone.image_size).restrict("open", seed=0)
     frozen, uem = Frozen(backbone), RECIPES["UEM"](backbone, pair, 0)
     for method in (frozen, uem):
-        query, gallery = experiment.embeddings(method, pair)
+        query, gallery = embeddings(method, pair)
         if isinstance(method, UEM):
             expected = reject_unmerged(query.vectors, gallery.vectors, method.n_clusters, seed=0)
         else:
@@ -78,7 +80,7 @@ def test_a_verdict_merges_as_the_method_does(root, small_clip, monkeypatch):
     )
     for name in ("UEM", "UEM, merging by eq. 9", "UEM, no merging"):
         method = RECIPES[name](backbone, pair, 0)
-        with_verdicts(method, *experiment.embeddings(method, pair), 0)
+        with_verdicts(method, *embeddings(method, pair), 0)
     assert asked == ["local", "global", "local"]
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from pictures import write_tree
 
-from tpsnet import experiment, table
+from tpsnet import recipes, table
 from tpsnet.backbone import load_backbone
 from tpsnet.evaluation import evaluate
-from tpsnet.experiment import FLOORS, SWITCHES, TRAINED, embeddings, load_pair
 from tpsnet.methods import Frozen, TPSNetConfig
+from tpsnet.pair import embeddings, load_pair
+from tpsnet.recipes import FLOORS, SWITCHES, TRAINED
 from tpsnet.table import TableConfig, all_pairs, chain, fill_table
 from tpsnet.types import InputError
 
@@ -79,8 +80,8 @@ def test_what_a_worker_cannot_do_reaches_the_caller(cfg, monkeypatch):
 
 def test_every_switch_is_another_training(cfg, short, monkeypatch):
     made = []
-    original = experiment.TPSNet
-    monkeypatch.setattr(experiment, "TPSNet", lambda *args: made.append(args[-1]) or original(*args))
+    original = recipes.TPSNet
+    monkeypatch.setattr(recipes, "TPSNet", lambda *args: made.append(args[-1]) or original(*args))
     names = ("TPSNet", *SWITCHES)
     assert [r["row"] for r in fill_table(replace(cfg, names=names, seeds=(0,)))] == list(names)
     assert len(set(made)) == len(names) and all(isinstance(c, TPSNetConfig) for c in made)

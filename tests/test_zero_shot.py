@@ -9,8 +9,8 @@ from tpsnet import zero_shot
 from tpsnet.backbone import load_backbone
 from tpsnet.data import zero_shot_split
 from tpsnet.evaluation import evaluate_zero_shot
-from tpsnet.experiment import embeddings, load_pair
 from tpsnet.methods import Frozen
+from tpsnet.pair import embeddings, load_pair
 from tpsnet.types import Images
 from tpsnet.zero_shot import ZeroShotPair, run_zero_shot
 

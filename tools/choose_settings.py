@@ -25,8 +25,9 @@ from torch import Tensor
 from tpsnet.backbone import embedded_clip, load_backbone
 from tpsnet.data import AugmentConfig, embedded_root
 from tpsnet.engine import FitConfig, fit
-from tpsnet.experiment import directions, embeddings, load_pair
+from tpsnet.experiment import directions
 from tpsnet.methods import Frozen, TPSNet, TPSNetConfig
+from tpsnet.pair import embeddings, load_pair
 from tpsnet.progress import Progress
 from tpsnet.targets import kmeans
 from tpsnet.types import Embeddings

@@ -2,112 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from tpsnet.backbone import Backbone, MoCo, load_backbone
-from tpsnet.data import image_folder, load_images, restrict, shared_classes
 from tpsnet.engine import FitConfig, Method, fit
 from tpsnet.evaluation import evaluate
 from tpsnet.files import replacing
-from tpsnet.methods import UEM, Frozen, TPSNet, TPSNetConfig, UEMConfig
+from tpsnet.methods import UEM, Frozen
+from tpsnet.pair import Pair, embeddings, load_pair
+from tpsnet.recipes import FLOORS, RECIPES, clair, tpsnet, uem
 from tpsnet.targets import reject_distant, reject_unmerged
-from tpsnet.types import Domain, Embeddings, Images
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two domains, with and without labels: the first for scores, the second for methods."""
-
-    domains: tuple[Domain, Domain]
-    images: tuple[Images, Images]
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Names of the two domains."""
-        return self.domains[0].name, self.domains[1].name
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes of either domain: the preset C of the methods, as in the literature."""
-        return len(torch.cat([domain.labels for domain in self.domains]).unique())
-
-    def restrict(self, setting: str, seed: int) -> "Pair":
-        """The first domain as queries, the second as gallery, with the label spaces of ``data.restrict``."""
-        return self.subset(restrict(*self.domains, setting, seed))
-
-    def subset(self, keep: tuple[Sequence[int], Sequence[int]]) -> "Pair":
-        """The pictures at some positions of each domain."""
-        return Pair(
-            tuple(d.subset(k) for d, k in zip(self.domains, keep, strict=True)),
-            tuple(i.subset(k) for i, k in zip(self.images, keep, strict=True)),
-        )
-
-
-def _tpsnet(**changes: object) -> Callable[[Backbone, Pair, int], Method]:
-    return lambda backbone, pair, seed: TPSNet(
-        backbone, *pair.images, TPSNetConfig(**{"clusters": pair.n_classes, "seed": seed} | changes)
-    )
-
-
-def _uem(**changes: object) -> Callable[[Backbone, Pair, int], Method]:
-    return lambda backbone, pair, seed: UEM(backbone, *pair.images, UEMConfig(seed=seed, **changes))
-
-
-# Name of a row, and how its method is made; the floors train nothing, and are centred or not.
-FLOORS = {"frozen CLIP": False, "frozen CLIP, centred": True}
-TRAINED = {
-    "TPSNet": _tpsnet(),
-    "TPSNet, no text prior": _tpsnet(text_prior=False),
-    "TPSNet, no phase prior": _tpsnet(phase_prior=False),
-}
-SWITCHES = {
-    "TPSNet, the nearest prompt asks": _tpsnet(synergy="assigned"),
-    "TPSNet, prompts ask the pooled vector": _tpsnet(synergy="literal"),
-    "TPSNet, each domain clustered alone": _tpsnet(joint_clusters=False),
-    "TPSNet, the trained vector alone": _tpsnet(start_weight=0.0),
-}
-UNIVERSAL = {
-    "UEM": _uem(),
-    "UEM, merging by eq. 9": _uem(merge="global"),
-    "UEM, no merging": _uem(merge="none"),
-    "UEM, no SEL": _uem(sel=False),
-    "UEM, no SPDA": _uem(spda=False),
-    "UEM, no SN²M": _uem(sn2m=False),
-}
-RECIPES = TRAINED | SWITCHES | UNIVERSAL
-
-
-def load_pair(root: Path, names: tuple[str, str], size: int, classes: int = 0) -> Pair:
-    """Decode two domains of a picture folder at the backbone's size.
-
-    Args:
-        root: folder of domains.
-        names: two of them.
-        size: side of the decoded pictures.
-        classes: how many classes to keep, the first of the class table; 0 keeps all.
-
-    Raises:
-        InputError: the folder or a domain is missing or empty, or the two share no class.
-    """
-    found = image_folder(root, names)
-    loaded = [load_images(found[name], size) for name in names]
-    pair = Pair(tuple(d for d, _ in loaded), tuple(i for _, i in loaded))
-    if classes:
-        pair = pair.subset(tuple((d.labels < classes).nonzero()[:, 0].tolist() for d in pair.domains))
-    shared_classes(*pair.domains)
-    return pair
-
-
-def embeddings(method: Frozen | Method, pair: Pair) -> tuple[Embeddings, Embeddings]:
-    """Both domains through a method: from here on there are no models."""
-    return tuple(
-        Embeddings(d.name, method.embed(i), d.labels, d.class_names, d.paths)
-        for d, i in zip(pair.domains, pair.images, strict=True)
-    )
+from tpsnet.types import Embeddings
 
 
 def with_verdicts(method: Frozen | Method, query: Embeddings, gallery: Embeddings, seed: int) -> Embeddings:
@@ -213,7 +119,7 @@ def train_pair(
         model: address or name of the CLIP.
         pretrained: tag of a named CLIP.
         device: where to compute.
-        name: ``"TPSNet"`` or ``"UEM"``.
+        name: ``"TPSNet"``, ``"UEM"`` or ``"CLAIR"``.
         setting: see ``run_row``.
         seed: see ``run_row``.
         resume: go on from the folder's checkpoint.
@@ -229,7 +135,7 @@ def train_pair(
         run_row(floor, backbone, whole, seed, setting) for floor in FLOORS
     ]  # what cannot be scored ends here
     pair = whole if setting is None else whole.restrict(setting, seed)
-    recipe = {"TPSNet": _tpsnet, "UEM": _uem}[name]
+    recipe = {"TPSNet": tpsnet, "UEM": uem, "CLAIR": clair}[name]
     method = recipe(**changes or {})(backbone, pair, seed)
     fit(method, pair.images, FitConfig(run=run, resume=resume, seed=seed, **loop or {}))
     for folder, trained in (("before", Frozen(backbone)), ("after", method)):

@@ -14,10 +14,12 @@ from joblib import Parallel, delayed
 from tpsnet.backbone import load_backbone
 from tpsnet.data import image_folder
 from tpsnet.engine import FitConfig
-from tpsnet.experiment import FLOORS, TRAINED, load_pair, run_row
+from tpsnet.experiment import run_row
 from tpsnet.files import replacing
 from tpsnet.methods import TPSNetConfig, UEMConfig
+from tpsnet.pair import load_pair
 from tpsnet.progress import Progress
+from tpsnet.recipes import FLOORS, TRAINED
 from tpsnet.types import InputError
 
 Job = tuple[str, int, tuple[str, str], str | None]  # row, seed, pair, setting

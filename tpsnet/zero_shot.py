@@ -7,8 +7,9 @@ from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import ZeroShotSplit
 from tpsnet.engine import FitConfig, fit
 from tpsnet.evaluation import evaluate_zero_shot
-from tpsnet.experiment import FLOORS, RECIPES, Pair, embeddings
 from tpsnet.methods import Frozen
+from tpsnet.pair import Pair, embeddings
+from tpsnet.recipes import FLOORS, RECIPES
 from tpsnet.types import Embeddings
 
 

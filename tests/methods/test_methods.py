@@ -10,18 +10,20 @@ from pictures import CLASSES
 from tpsnet.backbone import embed_all
 from tpsnet.data import AugmentConfig
 from tpsnet.engine import FitConfig, fit
-from tpsnet.methods import UEM, Frozen, TPSNet, TPSNetConfig, UEMConfig
+from tpsnet.methods import CLAIR, UEM, CLAIRConfig, Frozen, TPSNet, TPSNetConfig, UEMConfig
 from tpsnet.types import InputError
 
 CONFIG = TPSNetConfig(clusters=CLASSES, epochs=3, prompt_epochs=3, prompt_warmup=1, batch_size=16)
 UEM_CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=3, batch_size=16)
+CLAIR_CONFIG = CLAIRConfig(("ant", "bee", "cat", "dog"), text_epochs=3, epochs=3, batch_size=16)
 METHODS: dict[str, Callable] = {
     "frozen": lambda b, first, second: Frozen(b),
     "centred": lambda b, first, second: Frozen(b, (first, second)),
     "tpsnet": lambda b, first, second: TPSNet(b, first, second, CONFIG),
     "uem": lambda b, first, second: UEM(b, first, second, UEM_CONFIG),
+    "clair": lambda b, first, second: CLAIR(b, first, second, CLAIR_CONFIG),
 }
-TRAINED = ["tpsnet", "uem"]
+TRAINED = ["tpsnet", "uem", "clair"]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -6,12 +6,13 @@ from tpsnet.backbone.embed import autocast, embed_all
 from tpsnet.backbone.load import embedded_clip, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
-from tpsnet.backbone.prompts import DomainPrompts
+from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
 
 __all__ = [
     "Backbone",
     "DomainPrompts",
     "MoCo",
+    "NamePrompt",
     "PhaseEncoder",
     "autocast",
     "captions",

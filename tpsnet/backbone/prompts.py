@@ -1,14 +1,23 @@
-r"""Learnable prompts, one per class of a domain: "An image of a :math:`[X]_1 … [X]_M`".
+r"""Learnable prompts: one for each class of a domain, or one before the name of any class.
 
-Source: TPSNet (CVPR 2026, arXiv:2603.12711), domain prompt generation; the template is the paper's.
-:math:`M = 4` and the initial :math:`N(0, 0.02^2)` are INFERRED (CLIP-ReID, AAAI 2023; CoOp, IJCV 2022).
-Ours differs: all prompts of a domain are encoded in **one** text pass a step, instead of one pass per sample.
+``DomainPrompts``, "An image of a :math:`[X]_1 … [X]_M`": source: TPSNet (CVPR 2026, arXiv:2603.12711),
+domain prompt generation; the template is the paper's. :math:`M = 4` and the initial :math:`N(0, 0.02^2)` are
+INFERRED (CLIP-ReID, AAAI 2023; CoOp, IJCV 2022).
+
+``NamePrompt``, ":math:`[X]_1 … [X]_M` a line drawing of an ant": CLAIR (BMVC 2025, arXiv:2508.12290) states
+extra learnable prompts that carry over to unseen classes; that of its texts is INFERRED, the context shared
+by all classes of CoOp, which here stands before the words of the domain.
+
+Ours differs: all texts of a domain are encoded in **one** text pass a step, instead of one pass per sample.
 """
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from tpsnet.backbone.captions import captions
 from tpsnet.backbone.clip import Backbone
 
 TEMPLATE = "An image of a"
@@ -38,3 +47,34 @@ class DomainPrompts(nn.Module):
     def forward(self) -> Float[Tensor, "classes dim"]:
         """Unit text embeddings of all prompts."""
         return self._encode(self.tokens, self.contexts, self.first)
+
+
+class NamePrompt(nn.Module):
+    """One learned context for every class name and every domain. Only the context trains.
+
+    Args:
+        backbone: its text tower encodes the texts; it is not registered as a submodule.
+        n_context: learned vectors (M), positive.
+        seed: of the initial context.
+    """
+
+    def __init__(self, backbone: Backbone, n_context: int = 4, seed: int = 0) -> None:
+        super().__init__()
+        words = backbone.word_embedding
+        rng = torch.Generator().manual_seed(seed)
+        start = 0.02 * torch.randn(n_context, words.embedding_dim, generator=rng)
+        self.context = nn.Parameter(start.to(words.weight.device))
+        # Bound methods: no second copy of the weights in state_dict.
+        self._encode, self._tokenizer = backbone.encode_contexts, backbone.tokenizer
+
+    def tokens(self, names: Sequence[str], domain: str) -> Int[Tensor, "classes length"]:
+        """Token ids of the names in the words of a domain, with room for the context before them."""
+        room = " ".join(["X"] * len(self.context))
+        return self._tokenizer([f"{room} {captions(name, domain)[0]}" for name in names])
+
+    def forward(self, tokens: Int[Tensor, "classes length"]) -> Float[Tensor, "classes dim"]:
+        """Unit text embeddings of some rows of ``tokens``."""
+        bare, full = self._tokenizer(["a", "X a"])
+        first = int((bare != full).nonzero()[0])  # behind the mark of the beginning, if there is one
+        contexts = self.context.expand(len(tokens), -1, -1)
+        return self._encode(tokens.to(self.context.device), contexts, first)

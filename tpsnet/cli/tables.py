@@ -50,7 +50,7 @@ class Table:
 
     def __call__(self) -> None:
         """Fill what is missing, then write results.md."""
-        from tpsnet.experiment import SWITCHES
+        from tpsnet.recipes import SWITCHES
         from tpsnet.report import results_markdown, write_page
         from tpsnet.table import all_pairs, fill_table
 
@@ -87,7 +87,7 @@ class Universal:
 
     def __call__(self) -> None:
         """Fill what is missing, then write universal.md."""
-        from tpsnet.experiment import FLOORS, UNIVERSAL
+        from tpsnet.recipes import FLOORS, UNIVERSAL
         from tpsnet.report import universal_markdown, write_page
         from tpsnet.table import chain, fill_table
 
