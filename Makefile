@@ -2,6 +2,7 @@
 #   make reproduce   the six notebooks, executed, and results.md            (minutes)
 #   make table       the full results table: 10 pairs, 3 seeds; resumes     (hours)
 #   make universal   frozen CLIP, TPSNet and UEM under three label spaces; resumes   (hours)
+#   make zero-shot   every method on unseen classes, CLAIR without its parts; resumes   (hours)
 #   make test        every test          make check    style, imports, house rules
 #   make lab         JupyterLab          make bench    benchmarks/          make assets   pictures and CLIP anew
 
@@ -9,11 +10,11 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: reproduce table universal test lab check bench assets
+.PHONY: reproduce table universal zero-shot test lab check bench assets
 .DEFAULT_GOAL := $(READY)
 .DELETE_ON_ERROR:
 
-reproduce table universal: $(READY)
+reproduce table universal zero-shot: $(READY)
 	@$(PY) -m tpsnet.cli $@
 
 test: $(READY)

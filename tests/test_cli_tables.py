@@ -3,7 +3,8 @@
 import pytest
 
 from tpsnet import cli, table
-from tpsnet.recipes import FLOORS, UNIVERSAL
+from tpsnet.data import embedded_root, embedded_unseen
+from tpsnet.recipes import FLOORS, HEADROOM, UNIVERSAL, ZERO_SHOT
 
 
 @pytest.fixture
@@ -28,8 +29,14 @@ def asked(monkeypatch):
         metrics = dict.fromkeys(
             ("P@1", "P@5", "P@15", "plain P@1", "plain P@5", "plain P@15", "mAP@All"), 1.0
         )
-        there = {"query": "flat", "gallery": "line", "card": whole, **metrics}
-        row = {"seed": 0, "pair": ["flat", "line"], "setting": cfg.settings[0], "directions": [there, there]}
+        metrics |= dict.fromkeys(("mAP@all", "mAP@200", "Prec@100", "Prec@200"), 1.0)
+        there = {"query": "flat", "gallery": "line", "kind": "unseen", "card": whole, **metrics}
+        row = {
+            "seed": 0,
+            "pair": ["flat", "line"],
+            "setting": cfg.settings[0],
+            "directions": [there, there | {"kind": "generalised"}],
+        }
         return [{"row": name, **row} for name in cfg.names]
 
     monkeypatch.setattr(table, "fill_table", fill)
@@ -73,3 +80,25 @@ def test_the_table_asks_for_all_pairs_and_for_the_switches_on_two(asked, root, t
     first, second = asked
     assert len(first.pairs) == 3 and first.settings == (None,) and "TPSNet, no text prior" in first.names
     assert second.pairs == first.pairs[:2] and second.seeds == (0,) and second.names[0] == "TPSNet"
+
+
+def test_zero_shot_asks_for_the_embedded_split(asked, tmp_path):
+    assert cli.main(["zero-shot", "--folder", str(tmp_path)]) == 0
+    first, second = asked
+    assert first.root == embedded_root(further=True) and first.unseen == embedded_unseen()
+    assert first.names == (*FLOORS, "TPSNet", "UEM", "CLAIR") and first.settings == ("zero-shot",)
+    assert len(first.pairs) == 4 and second.names == (*ZERO_SHOT, *HEADROOM)
+    assert "## CLAIR without its parts" in (tmp_path / "zero_shot.md").read_text()
+
+
+def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, capsys):
+    names = tmp_path / "unseen.txt"
+    names.write_text("bee\n\n cat \n")
+    line = ["zero-shot", "--root", str(root), "--folder", str(tmp_path / "out"), "--no-ablation"]
+    assert cli.main([*line, "--unseen", str(names)]) == 0
+    assert asked[0].unseen == ("bee", "cat") and len(asked) == 1
+    assert cli.main(line) == 0 and asked[1].unseen is None
+    names.write_text("\n")
+    assert cli.main([*line, "--unseen", str(names)]) == 2 and "holds no class name" in capsys.readouterr().err
+    assert cli.main([*line, "--unseen", str(tmp_path)]) == 2 and "cannot read" in capsys.readouterr().err
+    assert len(asked) == 2

@@ -20,7 +20,7 @@ CLASSES = ("ant", "bee", "cat")
 
 
 @pytest.mark.parametrize("setting", [None, "open"])
-@pytest.mark.parametrize("name", ["TPSNet", "UEM"])
+@pytest.mark.parametrize("name", ["TPSNet", "UEM", "CLAIR"])
 def test_poisoned_labels_change_no_bit(name, setting, root, short, monkeypatch, small_clip):
     """With every label shuffled after the label spaces are drawn, the trained vectors stay bit for bit."""
     backbone = load_backbone(small_clip)
@@ -112,3 +112,15 @@ def test_bad_pairs_are_one_line(root, tmp_path):
     strangers = write_tree(tmp_path / "strangers", {"a": ("ant",), "b": ("bee",)})
     with pytest.raises(InputError, match="class"):
         load_pair(strangers, ("a", "b"), 32)
+
+
+def test_true_labels_are_rows_of_the_names(root, small_clip):
+    """Also where the pair lacks classes of the table."""
+    backbone = load_backbone(small_clip)
+    whole = load_pair(root, ("flat", "line"), backbone.image_size)
+    pair = whole.subset(tuple((d.labels != 1).nonzero()[:, 0].tolist() for d in whole.domains))
+    method = RECIPES["CLAIR, true labels"](backbone, pair, 0)
+    assert method.cfg.names == ("ant", "cat")
+    for found, domain in zip(method.pseudo, pair.domains, strict=True):
+        names = [method.cfg.names[label] for label in found.labels]
+        assert names == [path.parent.name for path in domain.paths]

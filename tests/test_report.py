@@ -5,7 +5,13 @@ import dataclasses
 import pytest
 
 from tpsnet.evaluation import ProtocolCard
-from tpsnet.report import mean_of_directions, results_markdown, universal_markdown, write_page
+from tpsnet.report import (
+    mean_of_directions,
+    results_markdown,
+    universal_markdown,
+    write_page,
+    zero_shot_markdown,
+)
 from tpsnet.types import InputError
 
 
@@ -77,7 +83,7 @@ def under(
     """One row of the universal table: its single direction, with verdicts."""
     made = row(name, seed, mean_ap, 0.0)
     found = {"private_accuracy": private, "shared_accuracy": 80.0, "accuracy": 70.0, "h_score": private}
-    there = made["directions"][0] | found
+    there = made["directions"][0] | found | {"query": pair[0], "gallery": pair[1]}
     card = there["card"] | {"label_spaces": f"{setting}, drawn by seed {seed}", "n_lone": 7}
     there |= {"card": card if setting == "open" else card | {"n_lone": 0}}
     return made | {"pair": list(pair), "setting": setting, "directions": [there]}
@@ -109,3 +115,21 @@ def test_universal_means_by_hand():
     assert "0 lone queries; 12 queries" in rules and "7 lone queries" in rules and "line →" not in rules
     assert "**no match**: UEM" in rules and "told the number of query classes" in rules
     assert "seeds 0, 1, which draw" in page and "## Protocol" in page and "## Made with" in page
+
+
+def test_zero_shot_keeps_the_galleries_apart():
+    def unseen(name: str, seed: int, values: tuple[float, ...]) -> dict:
+        made = row(name, seed, 0.0, 0.0)
+        both = [d | {"kind": kind} for kind in ("unseen", "generalised") for d in made["directions"]]
+        metrics = ("mAP@all", "mAP@200", "Prec@100", "Prec@200")
+        directions = [d | dict.fromkeys(metrics, v) for d, v in zip(both, values, strict=True)]
+        return made | {"directions": directions}
+
+    rows = [unseen("CLAIR", 0, (40.0, 60.0, 10.0, 20.0)), unseen("CLAIR", 1, (44.0, 60.0, 10.0, 24.0))]
+    page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))])
+    first, second = page.index("Gallery of unseen"), page.index("Generalised gallery")
+    assert "| CLAIR | 51.0 ± 1.4 |" in page[first:second]
+    assert "| line → flat | 42.0 ± 2.8 |" in page[first:second]
+    assert "| CLAIR | 16.0 ± 1.4 |" in page[second:]
+    assert "| CLAIR, no map | 1.5 |" in page[second:]
+    assert "not known to us" in page

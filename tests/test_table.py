@@ -103,6 +103,19 @@ def test_settings_have_rows_of_their_own(cfg, short):
     assert json.loads(json.dumps(fill_table(cfg))) == json.loads(json.dumps(rows))  # now from the file
 
 
+def test_zero_shot_rows_by_a_list_and_by_a_draw(cfg, short):
+    """Floors depend on the seed only where it draws the unseen classes."""
+    # five pictures a class are fewer than the usual depths
+    cfg = replace(cfg, names=("frozen CLIP", "CLAIR"), settings=("zero-shot",))
+    listed = fill_table(replace(cfg, unseen=("bee",)))
+    assert [(r["row"], r["seed"]) for r in listed] == [("frozen CLIP", 0), ("CLAIR", 0), ("CLAIR", 1)]
+    assert all(len(r["directions"]) == 4 and r["setting"] == "zero-shot" for r in listed)
+    with pytest.raises(InputError, match="another unseen"):
+        fill_table(replace(cfg, unseen=("ant",)))
+    with pytest.raises(InputError, match="no unseen class"):  # a quarter of three is none
+        fill_table(replace(cfg, folder=cfg.folder / "drawn"))
+
+
 def test_rows_of_another_clip_are_not_mixed_in(cfg, short, tmp_path):
     from conftest import write_clip
 

@@ -14,7 +14,7 @@ from tpsnet.pair import embeddings, load_pair
 from tpsnet.types import Images
 from tpsnet.zero_shot import ZeroShotPair, run_zero_shot
 
-ROWS = ["frozen CLIP", "frozen CLIP, centred", "TPSNet", "UEM"]
+ROWS = ["frozen CLIP", "frozen CLIP, centred", "TPSNet", "UEM", "CLAIR"]
 
 
 @pytest.fixture

@@ -12,15 +12,16 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from tpsnet.backbone import load_backbone
-from tpsnet.data import image_folder
+from tpsnet.data import image_folder, zero_shot_split
 from tpsnet.engine import FitConfig
 from tpsnet.experiment import run_row
 from tpsnet.files import replacing
-from tpsnet.methods import TPSNetConfig, UEMConfig
+from tpsnet.methods import CLAIRConfig, TPSNetConfig, UEMConfig
 from tpsnet.pair import load_pair
 from tpsnet.progress import Progress
 from tpsnet.recipes import FLOORS, TRAINED
 from tpsnet.types import InputError
+from tpsnet.zero_shot import ZERO_SHOT, ZeroShotPair, run_zero_shot
 
 Job = tuple[str, int, tuple[str, str], str | None]  # row, seed, pair, setting
 
@@ -38,7 +39,8 @@ class TableConfig:
         pretrained: tag of a named CLIP.
         device: where to compute.
         names: the rows, keys of ``FLOORS`` and ``RECIPES``.
-        settings: label spaces of ``data.restrict``; ``None`` takes the pairs as they are.
+        settings: label spaces of ``data.restrict``, or ``"zero-shot"``; ``None`` takes the pairs as they are.
+        unseen: names of the unseen classes of ``"zero-shot"``; by default a quarter, drawn by the seed.
         workers: processes that share the processor's threads and fill rows at the same time.
     """
 
@@ -51,6 +53,7 @@ class TableConfig:
     device: str = "cpu"
     names: tuple[str, ...] = (*FLOORS, *TRAINED)
     settings: tuple[str | None, ...] = (None,)
+    unseen: tuple[str, ...] | None = None
     workers: int = 1
 
 
@@ -84,7 +87,7 @@ def fill_table(cfg: TableConfig) -> list[dict]:
         for setting in cfg.settings
         for pair in cfg.pairs
         for name in cfg.names
-        for seed in ((0,) if name in FLOORS and setting is None else cfg.seeds)
+        for seed in ((0,) if name in FLOORS and not _drawn(cfg, setting) else cfg.seeds)
     ]
     file = cfg.folder / "rows.jsonl"
     backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
@@ -116,7 +119,16 @@ def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], set
             quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
             quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
         backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
-        return run_row(name, backbone, load_pair(cfg.root, names, backbone.image_size), seed, setting)
+        pair = load_pair(cfg.root, names, backbone.image_size)
+        if setting != ZERO_SHOT:
+            return run_row(name, backbone, pair, seed, setting)
+        split = zero_shot_split(*pair.domains, cfg.unseen, seed=seed)
+        return run_zero_shot(name, backbone, ZeroShotPair.divide(pair, split), seed)
+
+
+def _drawn(cfg: TableConfig, setting: str | None) -> bool:
+    """Whether the seed draws classes, so that it matters to a floor too."""
+    return setting is not None and (setting != ZERO_SHOT or cfg.unseen is None)
 
 
 def _job(row: dict) -> Job:
@@ -125,11 +137,13 @@ def _job(row: dict) -> Job:
 
 def _settings(cfg: TableConfig, weights: str) -> dict:
     """What all rows of a file share."""
+    methods = (TPSNetConfig(clusters=0), UEMConfig(), CLAIRConfig(names=()))
     return {
         "root": str(cfg.root.resolve()),
         "backbone": weights,
         "device": cfg.device.partition(":")[0],
-        "methods": [dataclasses.asdict(TPSNetConfig(clusters=0)), dataclasses.asdict(UEMConfig())],
+        "unseen": cfg.unseen,
+        "methods": list(map(dataclasses.asdict, methods)),
         "fit": dataclasses.asdict(FitConfig()),
     }
 

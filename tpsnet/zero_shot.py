@@ -12,6 +12,8 @@ from tpsnet.pair import Pair, embeddings
 from tpsnet.recipes import FLOORS, RECIPES
 from tpsnet.types import Embeddings
 
+ZERO_SHOT = "zero-shot"  # the setting of such a row
+
 
 @dataclass(frozen=True)
 class ZeroShotPair:
@@ -67,7 +69,8 @@ def run_zero_shot(
         for q, g in ((0, 1), (1, 0)):
             rules = {"mode": mode, "ks": ks, "seeds": seeds, "label_spaces": f"zero-shot, {kind} gallery"}
             found.append({"kind": kind, **_score(asking[q], galleries[g], **rules)})
-    return {"row": name, "seed": seed, "pair": list(pair.seen.names), "directions": found}
+    row = {"row": name, "seed": seed, "pair": list(pair.seen.names), "setting": ZERO_SHOT}
+    return row | {"directions": found}
 
 
 def _score(query: Embeddings, gallery: Embeddings, **rules: object) -> dict:

@@ -2,7 +2,7 @@
 
 import torch
 
-from tpsnet.backbone import DomainPrompts, load_backbone
+from tpsnet.backbone import DomainPrompts, NamePrompt, captions, load_backbone
 
 
 def test_contexts_of_real_words_give_the_plain_text(any_clip):
@@ -43,3 +43,22 @@ def test_seed_decides_the_start(small_clip):
     backbone = load_backbone(small_clip)
     one, same, other = (DomainPrompts(backbone, 2, seed=s).contexts for s in (0, 0, 1))
     assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_a_context_of_real_words_gives_the_plain_texts(any_clip):
+    """With the word vectors of four words as the context, a text is those words before the caption."""
+    backbone = load_backbone(any_clip)
+    prompt = NamePrompt(backbone, n_context=4)
+    sentences = [f"red cat sleeping outside {captions(name, 'line')[0]}" for name in ("ant", "tree_frog")]
+    with torch.no_grad():
+        prompt.context.copy_(backbone.word_embedding(backbone.tokenizer(sentences[:1]))[0, 1:5])
+    tokens = prompt.tokens(("ant", "tree_frog"), "line")
+    torch.testing.assert_close(prompt(tokens).detach(), backbone.encode_text(sentences), atol=1e-6, rtol=0)
+    torch.testing.assert_close(prompt(tokens[1:]).detach(), prompt(tokens)[1:].detach())
+
+
+def test_only_the_context_is_a_parameter(small_clip):
+    prompt = NamePrompt(load_backbone(small_clip), n_context=3)
+    assert list(prompt.state_dict()) == ["context"] and prompt.context.shape == (3, 32)
+    prompt(prompt.tokens(("ant",), "line"))[:, 0].sum().backward()
+    assert (prompt.context.grad.norm(dim=1) > 0).all()

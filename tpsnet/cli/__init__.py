@@ -1,4 +1,4 @@
-"""The command line: ``tpsnet prepare | train | run | reproduce | table | universal``.
+"""The command line: ``tpsnet prepare | train | run | reproduce | table | universal | zero-shot``.
 
 What the user can mend ends in one line and exit code 2.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from tpsnet.cli.source import Setting, Source
-from tpsnet.cli.tables import Reproduce, Table, Universal
+from tpsnet.cli.tables import Reproduce, Table, Universal, ZeroShot
 from tpsnet.notebooks import NotebookFailed, run_notebook
 from tpsnet.startup import check_installation
 from tpsnet.types import InputError
@@ -79,8 +79,8 @@ class Train:
     """The other domain."""
     run: tyro.conf.Positional[Path]
     """Folder for log, checkpoint, embeddings and scores."""
-    method: Literal["TPSNet", "UEM"] = "TPSNet"
-    """What to train."""
+    method: Literal["TPSNet", "UEM", "CLAIR"] = "TPSNet"
+    """What to train; CLAIR is told the names of the classes."""
     setting: Setting | None = None
     """Label spaces, drawn by the seed: the first domain asks, the second answers; by default all classes of
     both, scored in both directions."""
@@ -97,9 +97,10 @@ class Train:
         from tpsnet.cli.settings import read_settings
         from tpsnet.engine import FitConfig
         from tpsnet.experiment import train_pair
-        from tpsnet.methods import TPSNetConfig, UEMConfig
+        from tpsnet.methods import CLAIRConfig, TPSNetConfig, UEMConfig
 
-        source, config = self.source, TPSNetConfig if self.method == "TPSNet" else UEMConfig
+        source = self.source
+        config = {"TPSNet": TPSNetConfig, "UEM": UEMConfig, "CLAIR": CLAIRConfig}[self.method]
         changes, loop = read_settings(dict(map(_split, self.parameters)), config, FitConfig)
         train_pair(
             source.where(),
@@ -119,7 +120,9 @@ class Train:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv``, check the installation, run the command; returns the exit code."""
-    command = tyro.cli(Prepare | Train | Run | Reproduce | Table | Universal, prog="tpsnet", args=argv)
+    command = tyro.cli(
+        Prepare | Train | Run | Reproduce | Table | Universal | ZeroShot, prog="tpsnet", args=argv
+    )
     try:
         check_installation()
         command()

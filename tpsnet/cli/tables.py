@@ -103,6 +103,62 @@ class Universal:
         print(f"wrote {self.folder / 'universal.md'}")
 
 
+@dataclass(frozen=True)
+class ZeroShot:
+    """Fill the table of zero-shot retrieval: trained on seen classes, asked with unseen ones."""
+
+    folder: Path = Path("runs/zero-shot")
+    """Folder for rows.jsonl and zero_shot.md; a second call goes on."""
+    pairs: tuple[str, ...] = ()
+    """Pairs as FIRST:SECOND; by default each domain of the folder with the next."""
+    unseen: Path | None = None
+    """Text file with the names of the unseen classes, one a line; by default those of the embedded pictures,
+    or a quarter that the seed draws from your own."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of training; of the classes too where they are drawn."""
+    ablation: bool = True
+    """Also train CLAIR without its parts, and with true labels."""
+    workers: int | None = None
+    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
+
+    def __call__(self) -> None:
+        """Fill what is missing, then write zero_shot.md."""
+        from tpsnet.data import embedded_root, embedded_unseen
+        from tpsnet.recipes import FLOORS, HEADROOM, ZERO_SHOT
+        from tpsnet.report import write_page, zero_shot_markdown
+        from tpsnet.table import chain, fill_table
+
+        source, unseen = self.source, _names(self.unseen)
+        if source.root is None:
+            source, unseen = replace(source, root=embedded_root(further=True)), unseen or embedded_unseen()
+        pairs = tuple(_pair(text) for text in self.pairs) or chain(source.where())
+        cfg = replace(
+            _table(source, self.folder, pairs, self.seeds, self.workers),
+            settings=("zero-shot",),
+            unseen=unseen,
+        )
+        trained = ("UEM",) if source.is_moco else ("TPSNet", "UEM", "CLAIR")
+        rows = fill_table(replace(cfg, names=(*FLOORS, *trained)))
+        some = replace(cfg, names=(*ZERO_SHOT, *HEADROOM))
+        page = zero_shot_markdown(rows, fill_table(some) if self.ablation and not source.is_moco else None)
+        write_page(page, self.folder / "zero_shot.md")
+        print(f"wrote {self.folder / 'zero_shot.md'}")
+
+
+def _names(file: Path | None) -> tuple[str, ...] | None:
+    """Lines of a text file that are not empty."""
+    if file is None:
+        return None
+    try:
+        found = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read class names from {file} ({error}); give a text file") from None
+    if not found:
+        raise InputError(f"{file} holds no class name; write one a line")
+    return found
+
+
 def _table(
     source: Source,
     folder: Path,
@@ -110,7 +166,7 @@ def _table(
     seeds: tuple[int, ...],
     workers: int | None,
 ) -> "TableConfig":
-    """What the two tables share."""
+    """What the tables share."""
     from joblib import cpu_count
 
     from tpsnet.table import TableConfig

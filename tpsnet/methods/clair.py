@@ -199,7 +199,9 @@ class CLAIR(nn.Module):
         """Centred CLIP vectors and the head's, unit rows."""
         with torch.no_grad(), autocast(self.device):
             vectors, tokens = self.backbone.encode_tokens(images)
-        return F.normalize(vectors - self.offsets[domain], dim=1), self.head(tokens.float(), domain)
+        with torch.autocast(self.device.type, enabled=False):  # ``embed_all`` has switched it on
+            trained = self.head(tokens.float(), domain)
+        return F.normalize(vectors.float() - self.offsets[domain], dim=1), trained
 
     def embed(self, images: Images) -> Float[Tensor, "n twice"]:
         """Unit rows, on the CPU: the (mapped) CLIP vector beside the trained one.

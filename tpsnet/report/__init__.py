@@ -1,7 +1,15 @@
 """Pages of results in Markdown: floors beside methods, mean ± std over seeds, protocol under numbers."""
 
-from tpsnet.report.parts import made_with, write_page
-from tpsnet.report.results import mean_of_directions, results_markdown
+from tpsnet.report.parts import made_with, mean_of_directions, write_page
+from tpsnet.report.results import results_markdown
 from tpsnet.report.universal import universal_markdown
+from tpsnet.report.zero_shot import zero_shot_markdown
 
-__all__ = ["made_with", "mean_of_directions", "results_markdown", "universal_markdown", "write_page"]
+__all__ = [
+    "made_with",
+    "mean_of_directions",
+    "results_markdown",
+    "universal_markdown",
+    "write_page",
+    "zero_shot_markdown",
+]

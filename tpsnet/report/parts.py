@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
@@ -29,6 +29,31 @@ def table(head: list[str], lines: list[list[str]]) -> str:
 def mean_std(values: Sequence[float]) -> str:
     """Mean and, of several values, their standard deviation."""
     return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def mean_of_directions(rows: Iterable[dict], name: str, metric: str, seed: int) -> float:
+    """A row's mean over all directions for one seed."""
+    return fmean(d[metric] for r in rows if (r["row"], r["seed"]) == (name, seed) for d in r["directions"])
+
+
+def seeds_of(rows: list[dict], name: str) -> list[int]:
+    """Seeds that a row was run with."""
+    return sorted({r["seed"] for r in rows if r["row"] == name})
+
+
+def overall(rows: list[dict], name: str, metric: str) -> str:
+    """A row's mean over all directions, ± over seeds."""
+    return mean_std([mean_of_directions(rows, name, metric, s) for s in seeds_of(rows, name)])
+
+
+def by_direction(rows: list[dict], names: list[str], metric: str) -> str:
+    """A metric of every row in every direction."""
+    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        for d in row["directions"]:
+            values.setdefault((d["query"], d["gallery"]), {}).setdefault(row["row"], []).append(d[metric])
+    lines = [[f"{q} → {g}", *(mean_std(by[n]) for n in names)] for (q, g), by in values.items()]
+    return table([f"{metric}, query → gallery", *names], lines)
 
 
 def protocol(rows: list[dict]) -> str:

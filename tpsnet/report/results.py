@@ -1,9 +1,14 @@
 """The results table in Markdown: mean ± std over seeds, floors beside methods, protocol under numbers."""
 
-from collections.abc import Iterable
-from statistics import fmean
-
-from tpsnet.report.parts import made_with, mean_std, protocol, table
+from tpsnet.report.parts import (
+    by_direction,
+    made_with,
+    mean_of_directions,
+    overall,
+    protocol,
+    seeds_of,
+    table,
+)
 
 METRICS = ("P@1", "P@5", "P@15", "mAP@All")
 PLAIN = ("plain P@1", "plain P@5", "plain P@15")
@@ -39,7 +44,7 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
         "## Mean over all directions",
         "± is the standard deviation over seeds of that mean (one seed: none).",
         table(
-            ["", *METRICS, *PLAIN], [[n, *(_overall(rows, n, m) for m in (*METRICS, *PLAIN))] for n in names]
+            ["", *METRICS, *PLAIN], [[n, *(overall(rows, n, m) for m in (*METRICS, *PLAIN))] for n in names]
         ),
         "## Mean over all directions, seed by seed",
         table(
@@ -48,7 +53,7 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
         ),
     ]
     for metric in METRICS:
-        parts += [f"## {metric} by direction", _by_direction(rows, names, metric)]
+        parts += [f"## {metric} by direction", by_direction(rows, names, metric)]
     parts += _switches(switches) if switches else []
     parts += [
         "## Protocol",
@@ -61,31 +66,9 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
     return "\n\n".join(parts) + "\n"
 
 
-def mean_of_directions(rows: Iterable[dict], name: str, metric: str, seed: int) -> float:
-    """A row's mean over all directions for one seed."""
-    return fmean(d[metric] for r in rows if (r["row"], r["seed"]) == (name, seed) for d in r["directions"])
-
-
-def _seeds(rows: list[dict], name: str) -> list[int]:
-    return sorted({r["seed"] for r in rows if r["row"] == name})
-
-
-def _overall(rows: list[dict], name: str, metric: str) -> str:
-    return mean_std([mean_of_directions(rows, name, metric, s) for s in _seeds(rows, name)])
-
-
 def _seed(rows: list[dict], name: str, metric: str, seed: int) -> str:
-    seeds = _seeds(rows, name)  # the floors have one
+    seeds = seeds_of(rows, name)  # the floors have one
     return f"{mean_of_directions(rows, name, metric, seed if seed in seeds else seeds[0]):.1f}"
-
-
-def _by_direction(rows: list[dict], names: list[str], metric: str) -> str:
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row in rows:
-        for d in row["directions"]:
-            values.setdefault((d["query"], d["gallery"]), {}).setdefault(row["row"], []).append(d[metric])
-    lines = [[f"{q} → {g}", *(mean_std(by[n]) for n in names)] for (q, g), by in values.items()]
-    return table(["query → gallery", *names], lines)
 
 
 def _switches(rows: list[dict]) -> list[str]:
@@ -95,7 +78,7 @@ def _switches(rows: list[dict]) -> list[str]:
     return [
         "## Single switches",
         f"Mean over both directions of {pairs}; seed {rows[0]['seed']}.",
-        table(["", *METRICS], [[n, *(_overall(rows, n, m) for m in METRICS)] for n in names]),
+        table(["", *METRICS], [[n, *(overall(rows, n, m) for m in METRICS)] for n in names]),
     ]
 
 

@@ -1,8 +1,6 @@
 """The page of universal retrieval: each label space with its scores and detection, and UEM's ablation."""
 
-from statistics import fmean
-
-from tpsnet.report.parts import made_with, mean_std, protocol, table
+from tpsnet.report.parts import by_direction, made_with, overall, protocol, table
 
 COLUMNS = {
     "mAP@All": "mAP@All",
@@ -46,7 +44,8 @@ def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
     ]
     for setting in settings:
         chosen = [row for row in rows if row["setting"] == setting]
-        parts += [f"## {setting.capitalize()}", _means(chosen), _by_pair(chosen)]
+        names = list(dict.fromkeys(row["row"] for row in chosen))
+        parts += [f"## {setting.capitalize()}", _means(chosen), by_direction(chosen, names, "mAP@All")]
     parts += _ablation(ablation) if ablation else []
     rules = protocol([*rows, *(ablation or [])]) + "\n" + VERDICTS
     parts += ["## Protocol", rules, "## Made with", made_with()]
@@ -74,25 +73,5 @@ def _means(rows: list[dict]) -> str:
     """Every method: mean over pairs, then mean ± std over seeds."""
     columns = [c for c in COLUMNS if any(row["directions"][0].get(c) is not None for row in rows)]
     names = dict.fromkeys(row["row"] for row in rows)
-    lines = [[name, *(mean_std(_over_seeds(rows, name, c)) for c in columns)] for name in names]
+    lines = [[name, *(overall(rows, name, c) for c in columns)] for name in names]
     return table(["", *(COLUMNS[c] for c in columns)], lines)
-
-
-def _over_seeds(rows: list[dict], name: str, column: str) -> list[float]:
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if row["row"] == name:
-            found.setdefault(row["seed"], []).append(row["directions"][0][column])
-    return [fmean(values) for values in found.values()]
-
-
-def _by_pair(rows: list[dict]) -> str:
-    """mAP@All of every method on every pair."""
-    names = list(dict.fromkeys(row["row"] for row in rows))
-    values: dict[str, dict[str, list[float]]] = {}
-    for row in rows:
-        by = values.setdefault(" → ".join(row["pair"]), {})
-        by.setdefault(row["row"], []).append(row["directions"][0]["mAP@All"])
-    return table(
-        ["mAP@All", *names], [[pair, *(mean_std(by[n]) for n in names)] for pair, by in values.items()]
-    )
