@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import ZeroShotSplit
-from tpsnet.engine import FitConfig, fit
+from tpsnet.engine import FitConfig, Method, fit
 from tpsnet.evaluation import evaluate_zero_shot
 from tpsnet.methods import Frozen
 from tpsnet.pair import Pair, embeddings
@@ -63,14 +63,42 @@ def run_zero_shot(
     else:
         method, seeds = RECIPES[name](backbone, pair.seen, seed), (seed,)
         fit(method, pair.seen.images, FitConfig(seed=seed))
+    return {
+        "row": name,
+        "seed": seed,
+        "pair": list(pair.seen.names),
+        "setting": ZERO_SHOT,
+        "directions": score_zero_shot(method, pair, seeds=seeds, mode=mode, ks=ks),
+    }
+
+
+def score_zero_shot(
+    method: Frozen | Method,
+    pair: ZeroShotPair,
+    *,
+    seeds: tuple[int, ...] = (),
+    mode: str = "voc_minR",
+    ks: tuple[int, ...] = (100, 200),
+) -> list[dict]:
+    """Scores of a method as it is, see ``run_zero_shot``.
+
+    Args:
+        method: the floor, or what has been trained on ``pair.seen``.
+        pair: the divided pair.
+        seeds: for the card.
+        mode: definition of the metrics.
+        ks: their depths.
+
+    Returns:
+        Two directions under the gallery of unseen classes, then two under the generalised one.
+    """
     asking, searched = embeddings(method, pair.unseen), embeddings(method, pair.whole)
     found = []
     for kind, galleries in (("unseen", asking), ("generalised", searched)):
         for q, g in ((0, 1), (1, 0)):
             rules = {"mode": mode, "ks": ks, "seeds": seeds, "label_spaces": f"zero-shot, {kind} gallery"}
             found.append({"kind": kind, **_score(asking[q], galleries[g], **rules)})
-    row = {"row": name, "seed": seed, "pair": list(pair.seen.names), "setting": ZERO_SHOT}
-    return row | {"directions": found}
+    return found
 
 
 def _score(query: Embeddings, gallery: Embeddings, **rules: object) -> dict:

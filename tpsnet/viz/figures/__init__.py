@@ -11,6 +11,7 @@ from tpsnet.viz.figures.pictures import picture_grid, to_uint8
 from tpsnet.viz.figures.prompts import nearest_words, of_majority, prompt_similarity, repairing_by_confidence
 from tpsnet.viz.figures.ranking import class_changes
 from tpsnet.viz.figures.universal import ablation_bars, elbow_curves, prototype_map, verdicts
+from tpsnet.viz.figures.zero_shot import text_map_arrows
 
 __all__ = [
     "ablation_bars",
@@ -27,6 +28,7 @@ __all__ = [
     "prototype_map",
     "repairing_by_confidence",
     "similarity_boxes",
+    "text_map_arrows",
     "to_uint8",
     "training_curves",
     "verdicts",
