@@ -1,6 +1,7 @@
 """From embeddings to rankings and numbers; every number carries the protocol that made it."""
 
 from tpsnet.evaluation.detection import Detection, detection
+from tpsnet.evaluation.failures import Hubs, flipped, hubs, style_before_class
 from tpsnet.evaluation.metrics import Scores, average_precision, evaluate
 from tpsnet.evaluation.protocol import ProtocolCard
 from tpsnet.evaluation.rank import iter_rankings, rank
@@ -8,6 +9,7 @@ from tpsnet.evaluation.zero_shot import ZeroShotScores, evaluate_zero_shot
 
 __all__ = [
     "Detection",
+    "Hubs",
     "ProtocolCard",
     "Scores",
     "ZeroShotScores",
@@ -15,6 +17,9 @@ __all__ = [
     "detection",
     "evaluate",
     "evaluate_zero_shot",
+    "flipped",
+    "hubs",
     "iter_rankings",
     "rank",
+    "style_before_class",
 ]

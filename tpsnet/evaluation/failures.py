@@ -1,0 +1,102 @@
+r"""Where retrieval fails: style before class, hubs, and queries that two systems answer differently.
+
+Hubs: the k-occurrence :math:`N_k(x)` counts the queries that have x among their first k; a gallery with few
+very frequent pictures has a positive skewness of :math:`N_k` (Radovanović et al., JMLR 2010).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from tpsnet.evaluation.rank import rank
+from tpsnet.types import Embeddings, InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Hubs:
+    """How often gallery pictures are returned.
+
+    Attributes:
+        occurrence: :math:`N_k` of each gallery picture.
+        wrong: how often it was returned to a query of another class.
+        skewness: third standardised moment of :math:`N_k`; 0 where all are returned equally often.
+    """
+
+    occurrence: Int[Tensor, " gallery"]
+    wrong: Int[Tensor, " gallery"]
+    skewness: float
+
+
+def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
+    """Count the appearances of every gallery picture among the first ``k`` of all queries.
+
+    Args:
+        query: the pictures that ask; rejected ones get no answer and count nowhere.
+        gallery: the pictures that are searched.
+        k: depth.
+
+    Raises:
+        InputError: see ``rank``.
+    """
+    found = rank(query, gallery, k)
+    answered = ~found.rejected
+    indices, relevant = found.indices[answered], found.relevant[answered]
+    occurrence = torch.bincount(indices.flatten(), minlength=len(gallery))
+    wrong = torch.bincount(indices[~relevant], minlength=len(gallery))
+    away = occurrence.double() - occurrence.double().mean()
+    spread = away.square().mean().sqrt()
+    skewness = float((away / spread).pow(3).mean()) if spread > 0 else 0.0
+    return Hubs(occurrence, wrong, skewness)
+
+
+def style_before_class(query: Embeddings, gallery: Embeddings) -> Bool[Tensor, " query"]:
+    """Queries to which a picture of their own domain, but of another class, is nearest of all.
+
+    Each query searches both domains together, itself left out: the right style has then won over the right
+    class.
+
+    Args:
+        query: the pictures that ask.
+        gallery: pictures of the other domain.
+
+    Raises:
+        InputError: see ``rank``; a single query has no other picture of its domain.
+    """
+    if len(query) < 2:
+        raise InputError(f"a single query of {query.domain!r}: its own style needs a second picture")
+    other = rank(query, gallery, 1).scores[:, 0]
+    own = rank(query, query, 2)
+    itself = own.indices == torch.arange(len(query))[:, None]
+    # A copy of the query may stand before it: then the query is in the second place, or in neither.
+    place = itself[:, 0].long()
+    score = own.scores.gather(1, place[:, None])[:, 0]
+    right = own.relevant.gather(1, place[:, None])[:, 0]
+    return (score > other) & ~right
+
+
+def flipped(
+    before: tuple[Embeddings, Embeddings], after: tuple[Embeddings, Embeddings], k: int = 1
+) -> tuple[Int[Tensor, " gained"], Int[Tensor, " lost"]]:
+    """Queries that two runs answer differently: a hit among the first ``k`` in one, none in the other.
+
+    Args:
+        before: queries and gallery through one system.
+        after: the same pictures through another.
+        k: depth.
+
+    Returns:
+        Positions of the queries that ``after`` gains, and of those that it loses. A rejected query has no
+        hit.
+
+    Raises:
+        InputError: the two are not of the same pictures; see ``rank``.
+    """
+    if any(a.paths != b.paths for a, b in zip(before, after, strict=True)):
+        raise InputError("two runs of different pictures; compare runs of the same pair and label spaces")
+    hits = []
+    for query, gallery in (before, after):
+        found = rank(query, gallery, k)
+        hits.append(found.relevant.any(dim=1) & ~found.rejected)
+    return (~hits[0] & hits[1]).nonzero()[:, 0], (hits[0] & ~hits[1]).nonzero()[:, 0]
