@@ -16,7 +16,7 @@ def code_cells(path):
 
 
 def test_all_are_there_in_order():
-    assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in SOURCES])
