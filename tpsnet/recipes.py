@@ -30,7 +30,7 @@ def clair(*, true_labels: bool = False, **changes: object) -> Recipe:
     def make(backbone: Backbone, pair: Pair, seed: int) -> CLAIR:
         given = None
         if true_labels:
-            given = [torch.searchsorted(torch.tensor(pair.classes), d.labels) for d in pair.domains]
+            given = tuple(torch.searchsorted(torch.tensor(pair.classes), d.labels) for d in pair.domains)
         return CLAIR(backbone, *pair.images, CLAIRConfig(names=pair.class_names, seed=seed, **changes), given)
 
     return make

@@ -107,7 +107,7 @@ def test_refinement_can_be_left_out(backbone, pair):
 
 
 def test_given_labels_are_taken_as_they_are(backbone, pair):
-    given = [torch.arange(len(images)) % 4 for images in pair]
+    given = tuple(torch.arange(len(images)) % 4 for images in pair)
     method = CLAIR(backbone, *pair, CONFIG, given)
     fit(method, pair)
     for found, labels in zip(method.pseudo, given, strict=True):

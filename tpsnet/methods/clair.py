@@ -19,7 +19,6 @@ of them is INFERRED (see ``text_labels``, ``supervised``, ``text_map``, ``prompt
 
 import copy
 import dataclasses
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +60,7 @@ class CLAIR(nn.Module):
         first: Images,
         second: Images,
         cfg: CLAIRConfig,
-        given: Sequence[Int[Tensor, " n"]] | None = None,
+        given: tuple[Int[Tensor, " a"], Int[Tensor, " b"]] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(backbone, Backbone):

@@ -56,6 +56,9 @@ def all_figures(domain, unit):
         ),
         "ablation_bars": lambda: figures.ablation_bars({"UEM": {"mAP": 50.0}, "no SEL": {"mAP": 40.0}}),
         "elbow_curves": lambda: figures.elbow_curves({"line": ((2, 4, 8), (9.0, 3.0, 1.0), 4)}),
+        "text_map_arrows": lambda: figures.text_map_arrows(
+            unit(3, 4), unit(3, 4), unit(3, 4), ("ant", "bee", "cat"), ("line", "flat")
+        ),
         "prototype_map": lambda: figures.prototype_map(
             unit(5, 6), unit(4, 6), unit(4, 6), torch.tensor([[0, 1]]), ("line", "flat")
         ),
