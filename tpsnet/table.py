@@ -21,7 +21,7 @@ from tpsnet.pair import load_pair
 from tpsnet.progress import Progress
 from tpsnet.recipes import FLOORS, TRAINED
 from tpsnet.types import InputError
-from tpsnet.zero_shot import ZERO_SHOT, ZeroShotPair, run_zero_shot
+from tpsnet.zero_shot import SETTING, ZeroShotPair, run_zero_shot
 
 Job = tuple[str, int, tuple[str, str], str | None]  # row, seed, pair, setting
 
@@ -120,7 +120,7 @@ def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], set
             quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
         backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
         pair = load_pair(cfg.root, names, backbone.image_size)
-        if setting != ZERO_SHOT:
+        if setting != SETTING:
             return run_row(name, backbone, pair, seed, setting)
         split = zero_shot_split(*pair.domains, cfg.unseen, seed=seed)
         return run_zero_shot(name, backbone, ZeroShotPair.divide(pair, split), seed)
@@ -128,7 +128,7 @@ def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], set
 
 def _drawn(cfg: TableConfig, setting: str | None) -> bool:
     """Whether the seed draws classes, so that it matters to a floor too."""
-    return setting is not None and (setting != ZERO_SHOT or cfg.unseen is None)
+    return setting is not None and (setting != SETTING or cfg.unseen is None)
 
 
 def _job(row: dict) -> Job:

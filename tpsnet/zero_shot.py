@@ -12,7 +12,7 @@ from tpsnet.pair import Pair, embeddings
 from tpsnet.recipes import FLOORS, RECIPES
 from tpsnet.types import Embeddings
 
-ZERO_SHOT = "zero-shot"  # the setting of such a row
+SETTING = "zero-shot"  # the setting of such a row
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run_zero_shot(
         "row": name,
         "seed": seed,
         "pair": list(pair.seen.names),
-        "setting": ZERO_SHOT,
+        "setting": SETTING,
         "directions": score_zero_shot(method, pair, seeds=seeds, mode=mode, ks=ks),
     }
 

@@ -128,6 +128,7 @@ class ZeroShot:
         from tpsnet.recipes import FLOORS, HEADROOM, ZERO_SHOT
         from tpsnet.report import write_page, zero_shot_markdown
         from tpsnet.table import chain, fill_table
+        from tpsnet.zero_shot import SETTING
 
         source, unseen = self.source, _names(self.unseen)
         if source.root is None:
@@ -135,7 +136,7 @@ class ZeroShot:
         pairs = tuple(_pair(text) for text in self.pairs) or chain(source.where())
         cfg = replace(
             _table(source, self.folder, pairs, self.seeds, self.workers),
-            settings=("zero-shot",),
+            settings=(SETTING,),
             unseen=unseen,
         )
         trained = ("UEM",) if source.is_moco else ("TPSNet", "UEM", "CLAIR")

@@ -33,8 +33,6 @@ from tpsnet.methods.prompted_head import PromptedHead, first_look
 from tpsnet.targets import apply_map, class_means, kmeans, momentum_update, refine, text_votes
 from tpsnet.types import Batch, Images, InputError, Stage
 
-RULES = ("agreement", "quantile", "doubt")  # of ``refine``
-
 
 class CLAIR(nn.Module):
     """The network, its texts, its pseudo-labels and its two stages.
@@ -177,13 +175,13 @@ class CLAIR(nn.Module):
         """Pseudo-labels of both domains from texts that are centred like the pictures; who was repaired."""
         cfg, self.pseudo = self.cfg, []
         trusted = cfg.refined and self._given is None
-        rules = (cfg.agreement, cfg.doubted, cfg.doubt) if trusted else (0.0, 0.0, 1.0)
+        agreement, quantile, doubt = (cfg.agreement, cfg.doubted, cfg.doubt) if trusted else (0.0, 0.0, 1.0)
         for d, name in enumerate(self.domains):
             texts = self.texts(cfg.names, name) if learned else self.texts.written(cfg.names, name)
             votes = text_votes(self._vectors[d], centred(texts), cfg.vote_temperature)
             if self._given is not None:
                 votes = F.one_hot(self._given[d].to(self.device), len(cfg.names)).to(votes.dtype)
-            found = refine(votes, self._clusters[d], **dict(zip(RULES, rules, strict=True)))
+            found = refine(votes, self._clusters[d], agreement=agreement, quantile=quantile, doubt=doubt)
             if not cfg.refined:
                 found = dataclasses.replace(found, confidence=torch.ones_like(found.confidence))
             self.pseudo.append(found)
