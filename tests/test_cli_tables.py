@@ -83,11 +83,13 @@ def test_the_table_asks_for_all_pairs_and_for_the_switches_on_two(asked, root, t
 
 
 def test_zero_shot_asks_for_the_embedded_split(asked, tmp_path):
-    assert cli.main(["zero-shot", "--folder", str(tmp_path)]) == 0
-    first, second = asked
+    assert cli.main(["zero-shot", "--folder", str(tmp_path), "--keep"]) == 0
+    first, second, headroom, others = asked
     assert first.root == embedded_root(further=True) and first.unseen == embedded_unseen()
-    assert first.names == (*FLOORS, "TPSNet", "UEM", "CLAIR") and first.settings == ("zero-shot",)
-    assert len(first.pairs) == 4 and second.names == (*ZERO_SHOT, *HEADROOM)
+    assert first.names == (*FLOORS, "CLAIR") and first.settings == ("zero-shot",) and first.keep
+    assert len(first.pairs) == 4 and second.names == tuple(ZERO_SHOT) and second.seeds == (0, 1, 2)
+    assert (headroom.names, headroom.seeds) == (tuple(HEADROOM), (0,))
+    assert (others.names, others.seeds) == (("TPSNet", "UEM"), (0,))
     assert "## CLAIR without its parts" in (tmp_path / "zero_shot.md").read_text()
 
 
@@ -96,9 +98,9 @@ def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, caps
     names.write_text("bee\n\n cat \n")
     line = ["zero-shot", "--root", str(root), "--folder", str(tmp_path / "out"), "--no-ablation"]
     assert cli.main([*line, "--unseen", str(names)]) == 0
-    assert asked[0].unseen == ("bee", "cat") and len(asked) == 1
-    assert cli.main(line) == 0 and asked[1].unseen is None
+    assert asked[0].unseen == ("bee", "cat") and [c.names for c in asked[1:]] == [("TPSNet", "UEM")]
+    assert cli.main(line) == 0 and asked[2].unseen is None and not asked[2].keep
     names.write_text("\n")
     assert cli.main([*line, "--unseen", str(names)]) == 2 and "holds no class name" in capsys.readouterr().err
     assert cli.main([*line, "--unseen", str(tmp_path)]) == 2 and "cannot read" in capsys.readouterr().err
-    assert len(asked) == 2
+    assert len(asked) == 4

@@ -128,8 +128,8 @@ def test_zero_shot_keeps_the_galleries_apart():
     rows = [unseen("CLAIR", 0, (40.0, 60.0, 10.0, 20.0)), unseen("CLAIR", 1, (44.0, 60.0, 10.0, 24.0))]
     page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))])
     first, second = page.index("Gallery of unseen"), page.index("Generalised gallery")
-    assert "| CLAIR | 51.0 ± 1.4 |" in page[first:second]
+    assert "| CLAIR | 0, 1 | 51.0 ± 1.4 |" in page[first:second]
     assert "| line → flat | 42.0 ± 2.8 |" in page[first:second]
-    assert "| CLAIR | 16.0 ± 1.4 |" in page[second:]
-    assert "| CLAIR, no map | 1.5 |" in page[second:]
+    assert "| CLAIR | 0, 1 | 16.0 ± 1.4 |" in page[second:]
+    assert "| CLAIR, no map | 0 | 1.5 |" in page[second:]
     assert "not known to us" in page

@@ -8,7 +8,7 @@ from pictures import write_tree
 
 from tpsnet import recipes, table
 from tpsnet.backbone import load_backbone
-from tpsnet.evaluation import evaluate
+from tpsnet.evaluation import evaluate, load_saved
 from tpsnet.methods import Frozen, TPSNetConfig
 from tpsnet.pair import embeddings, load_pair
 from tpsnet.recipes import FLOORS, SWITCHES, TRAINED
@@ -50,7 +50,7 @@ def test_a_killed_table_goes_on(cfg, short, monkeypatch):
     file.write_text("".join(lines[:4]) + lines[4][:40])  # killed in the middle of a line
     ran = []
     original = table.run_row
-    monkeypatch.setattr(table, "run_row", lambda *a: ran.append(a[0]) or original(*a))
+    monkeypatch.setattr(table, "run_row", lambda *a, **k: ran.append(a[0]) or original(*a, **k))
     again = fill_table(cfg)
     assert ran == [row["row"] for row in whole[3:]]
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(whole))
@@ -94,6 +94,7 @@ def test_settings_have_rows_of_their_own(cfg, short):
     assert [(r["setting"], r["row"], r["seed"]) for r in rows] == [
         (setting, name, seed) for setting in cfg.settings for name in cfg.names for seed in (0, 1)
     ]
+    assert not (cfg.folder / "embeddings").exists()
     for row in rows:
         (there,) = row["directions"]
         assert (there["query"], there["gallery"]) == ("flat", "line")
@@ -107,9 +108,12 @@ def test_zero_shot_rows_by_a_list_and_by_a_draw(cfg, short):
     """Floors depend on the seed only where it draws the unseen classes."""
     # five pictures a class are fewer than the usual depths
     cfg = replace(cfg, names=("frozen CLIP", "CLAIR"), settings=("zero-shot",))
-    listed = fill_table(replace(cfg, unseen=("bee",)))
+    listed = fill_table(replace(cfg, unseen=("bee",), keep=True))
     assert [(r["row"], r["seed"]) for r in listed] == [("frozen CLIP", 0), ("CLAIR", 0), ("CLAIR", 1)]
     assert all(len(r["directions"]) == 4 and r["setting"] == "zero-shot" for r in listed)
+    kept = load_saved(cfg.folder / "embeddings" / "flat-line-seed0")["zero-shot"]
+    assert list(kept) == ["frozen CLIP", "CLAIR"]
+    assert {part.class_names[y] for part in kept["CLAIR"] for y in part.labels} == {"bee"}
     with pytest.raises(InputError, match="another unseen"):
         fill_table(replace(cfg, unseen=("ant",)))
     with pytest.raises(InputError, match="no unseen class"):  # a quarter of three is none

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tpsnet.backbone import Backbone, MoCo, load_backbone
 from tpsnet.engine import FitConfig, Method, fit
-from tpsnet.evaluation import evaluate
+from tpsnet.evaluation import evaluate, save_both
 from tpsnet.files import replacing
 from tpsnet.methods import UEM, Frozen
 from tpsnet.pair import Pair, embeddings, load_pair
@@ -70,6 +70,7 @@ def run_row(
     seed: int,
     setting: str | None = None,
     run: Path | None = None,
+    kept: Path | None = None,
 ) -> dict:
     """Train (if the row trains) and score one row on one pair.
 
@@ -81,6 +82,7 @@ def run_row(
         setting: a label space of ``data.restrict``, where the first domain asks; ``None`` takes the pair as
             it is, in both directions.
         run: folder for the training's log and checkpoint.
+        kept: folder for the embeddings, see ``evaluation.saved``.
     """
     chosen = pair if setting is None else pair.restrict(setting, seed)
     if name in FLOORS:
@@ -88,7 +90,10 @@ def run_row(
     else:
         method, seeds = RECIPES[name](backbone, chosen, seed), (seed,)
         fit(method, chosen.images, FitConfig(seed=seed, run=run))
-    found = directions(judged(method, chosen, setting, seed), setting, seed, seeds=seeds)
+    both = judged(method, chosen, setting, seed)
+    if kept is not None:
+        save_both(kept, setting or "closed", name, both)
+    found = directions(both, setting, seed, seeds=seeds)
     return {"row": name, "seed": seed, "pair": list(pair.names), "setting": setting, "directions": found}
 
 

@@ -42,6 +42,8 @@ class TableConfig:
         settings: label spaces of ``data.restrict``, or ``"zero-shot"``; ``None`` takes the pairs as they are.
         unseen: names of the unseen classes of ``"zero-shot"``; by default a quarter, drawn by the seed.
         workers: processes that share the processor's threads and fill rows at the same time.
+        keep: also keep the embeddings, in ``embeddings/<first>-<second>-seed<seed>``, see
+            ``evaluation.saved``.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class TableConfig:
     settings: tuple[str | None, ...] = (None,)
     unseen: tuple[str, ...] | None = None
     workers: int = 1
+    keep: bool = False
 
 
 def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
@@ -120,10 +123,12 @@ def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], set
             quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
         backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
         pair = load_pair(cfg.root, names, backbone.image_size)
+        place = cfg.folder / "embeddings" / f"{'-'.join(names)}-seed{seed}"
+        kept = place if cfg.keep else None
         if setting != SETTING:
-            return run_row(name, backbone, pair, seed, setting)
+            return run_row(name, backbone, pair, seed, setting, kept=kept)
         split = zero_shot_split(*pair.domains, cfg.unseen, seed=seed)
-        return run_zero_shot(name, backbone, ZeroShotPair.divide(pair, split), seed)
+        return run_zero_shot(name, backbone, ZeroShotPair.divide(pair, split), seed, kept=kept)
 
 
 def _drawn(cfg: TableConfig, setting: str | None) -> bool:

@@ -162,6 +162,15 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def subset(self, keep: Sequence[int]) -> "Embeddings":
+        """The pictures at the positions ``keep``, in that order, under the same class table."""
+        rows = list(keep)
+        paths = tuple(self.paths[i] for i in rows)
+        verdicts = None if self.rejected is None else self.rejected[rows]
+        return Embeddings(
+            self.domain, self.vectors[rows], self.labels[rows], self.class_names, paths, verdicts
+        )
+
     def save(self, path: Path) -> None:
         """Write a safetensors file; a reader never sees half of it.
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
+
+import torch
 
 from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import ZeroShotSplit
-from tpsnet.engine import FitConfig, Method, fit
-from tpsnet.evaluation import evaluate_zero_shot
+from tpsnet.engine import FitConfig, fit
+from tpsnet.evaluation import evaluate_zero_shot, save_both
 from tpsnet.methods import Frozen
 from tpsnet.pair import Pair, embeddings
 from tpsnet.recipes import FLOORS, RECIPES
@@ -42,6 +45,7 @@ def run_zero_shot(
     pair: ZeroShotPair,
     seed: int,
     *,
+    kept: Path | None = None,
     mode: str = "voc_minR",
     ks: tuple[int, ...] = (100, 200),
 ) -> dict:
@@ -52,38 +56,43 @@ def run_zero_shot(
         backbone: the CLIP; it is not changed.
         pair: the divided pair.
         seed: of clusters, weights, batches and augmentation.
+        kept: folder for the embeddings of unseen classes, see ``evaluation.saved``.
         mode: definition of the metrics, see ``evaluation.zero_shot``.
         ks: their depths.
 
     Returns:
-        The row: two directions under the gallery of unseen classes, then two under the generalised one.
+        The row, with the directions of ``score_zero_shot``.
     """
     if name in FLOORS:
         method, seeds = Frozen(backbone, pair.seen.images if FLOORS[name] else ()), ()
     else:
         method, seeds = RECIPES[name](backbone, pair.seen, seed), (seed,)
         fit(method, pair.seen.images, FitConfig(seed=seed))
-    return {
-        "row": name,
-        "seed": seed,
-        "pair": list(pair.seen.names),
-        "setting": SETTING,
-        "directions": score_zero_shot(method, pair, seeds=seeds, mode=mode, ks=ks),
-    }
+    whole = embeddings(method, pair.whole)
+    if kept is not None:
+        save_both(kept, SETTING, name, of_unseen(whole, pair))
+    found = score_zero_shot(whole, pair, seeds=seeds, mode=mode, ks=ks)
+    return {"row": name, "seed": seed, "pair": list(pair.seen.names), "setting": SETTING, "directions": found}
+
+
+def of_unseen(whole: tuple[Embeddings, Embeddings], pair: ZeroShotPair) -> tuple[Embeddings, Embeddings]:
+    """The embeddings of unseen classes among those of both generalised galleries."""
+    unseen = torch.tensor(pair.unseen.classes)
+    return tuple(part.subset(torch.isin(part.labels, unseen).nonzero()[:, 0].tolist()) for part in whole)
 
 
 def score_zero_shot(
-    method: Frozen | Method,
+    whole: tuple[Embeddings, Embeddings],
     pair: ZeroShotPair,
     *,
     seeds: tuple[int, ...] = (),
     mode: str = "voc_minR",
     ks: tuple[int, ...] = (100, 200),
 ) -> list[dict]:
-    """Scores of a method as it is, see ``run_zero_shot``.
+    """Scores of what a method makes of ``pair.whole``.
 
     Args:
-        method: the floor, or what has been trained on ``pair.seen``.
+        whole: embeddings of both generalised galleries.
         pair: the divided pair.
         seeds: for the card.
         mode: definition of the metrics.
@@ -92,9 +101,8 @@ def score_zero_shot(
     Returns:
         Two directions under the gallery of unseen classes, then two under the generalised one.
     """
-    asking, searched = embeddings(method, pair.unseen), embeddings(method, pair.whole)
-    found = []
-    for kind, galleries in (("unseen", asking), ("generalised", searched)):
+    asking, found = of_unseen(whole, pair), []
+    for kind, galleries in (("unseen", asking), ("generalised", whole)):
         for q, g in ((0, 1), (1, 0)):
             rules = {"mode": mode, "ks": ks, "seeds": seeds, "label_spaces": f"zero-shot, {kind} gallery"}
             found.append({"kind": kind, **_score(asking[q], galleries[g], **rules)})

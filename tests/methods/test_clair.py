@@ -98,6 +98,35 @@ def test_prototypes_are_weighted_means_over_both_domains(backbone, pair):
         torch.testing.assert_close(method.prototypes[c], expected, atol=3e-3, rtol=0)
 
 
+def test_prototypes_follow_the_pictures_of_each_step(backbone, pair):
+    """Those of classes in the batch, by confidence; the others stay."""
+    method = CLAIR(backbone, *pair, CONFIG)
+    before = F.normalize(
+        torch.randn(method.prototypes.shape, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    method.prototypes.copy_(before)
+    rows, weights = torch.eye(backbone.dim)[:3], torch.tensor([1.0, 3.0, 1.0])
+    method._latest = rows * weights[:, None], torch.tensor([1, 1, 0])
+    method._follow()
+    m = method.cfg.prototype_momentum
+    mean = (rows[0] + 3 * rows[1]) / 10**0.5
+    assert torch.equal(method.prototypes[2:], before[2:])
+    torch.testing.assert_close(method.prototypes[1], F.normalize(m * before[1] + (1 - m) * mean, dim=0))
+    torch.testing.assert_close(method.prototypes[0], F.normalize(m * before[0] + (1 - m) * rows[2], dim=0))
+
+
+def test_each_step_is_followed(backbone, pair):
+    method = CLAIR(backbone, *pair, CONFIG)
+    head = method.stages()[-1]
+    head.refresh(0)
+    before = method.prototypes.clone()
+    head.refresh(1)
+    assert torch.equal(method.prototypes, before)
+    head.losses(*both(method, pair))
+    head.after_step()
+    assert not torch.equal(method.prototypes, before) and not method.prototypes.requires_grad
+
+
 def test_refinement_can_be_left_out(backbone, pair):
     method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, refined=False))
     for d, found in enumerate(method.pseudo):

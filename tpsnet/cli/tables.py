@@ -46,6 +46,8 @@ class Table:
     """Also show what TPSNet's other switches do, on the first two pairs with the first seed."""
     workers: int | None = None
     """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    keep: bool = False
+    """Also keep the embeddings, a folder for each pair and seed, for notebook 8."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
 
     def __call__(self) -> None:
@@ -59,7 +61,7 @@ class Table:
                 "this table is of methods that need a CLIP; tpsnet universal has rows for moco:FILE"
             )
         pairs = tuple(_pair(text) for text in self.pairs) or all_pairs(self.source.where())
-        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
+        cfg = _table(self, self.source, pairs)
         rows = fill_table(cfg)
         few = replace(cfg, pairs=pairs[:2], seeds=self.seeds[:1], names=("TPSNet", *SWITCHES))
         page = results_markdown(rows, fill_table(few) if self.switches else None)
@@ -83,6 +85,8 @@ class Universal:
     """Also train UEM without its parts, under open."""
     workers: int | None = None
     """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    keep: bool = False
+    """Also keep the embeddings, a folder for each pair and seed, for notebook 8."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
 
     def __call__(self) -> None:
@@ -94,7 +98,7 @@ class Universal:
         if not self.settings:
             raise InputError("--settings needs at least one label space")
         pairs = tuple(_pair(text) for text in self.pairs) or chain(self.source.where())
-        cfg = _table(self.source, self.folder, pairs, self.seeds, self.workers)
+        cfg = _table(self, self.source, pairs)
         names = (*FLOORS, *(() if self.source.is_moco else ("TPSNet",)), "UEM")  # TPSNet needs texts
         rows = fill_table(replace(cfg, names=names, settings=self.settings))
         few = replace(cfg, names=tuple(UNIVERSAL), settings=("open",), seeds=self.seeds[:2])
@@ -115,11 +119,13 @@ class ZeroShot:
     """Text file with the names of the unseen classes, one a line; by default those of the embedded pictures,
     or a quarter that the seed draws from your own."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of training; of the classes too where they are drawn."""
+    """Of training; of the classes too where they are drawn. TPSNet, UEM and the headroom take the first."""
     ablation: bool = True
     """Also train CLAIR without its parts, and with true labels."""
     workers: int | None = None
     """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    keep: bool = False
+    """Also keep the embeddings, a folder for each pair and seed, for notebook 8."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
 
     def __call__(self) -> None:
@@ -135,14 +141,19 @@ class ZeroShot:
             source, unseen = replace(source, root=embedded_root(further=True)), unseen or embedded_unseen()
         pairs = tuple(_pair(text) for text in self.pairs) or chain(source.where())
         cfg = replace(
-            _table(source, self.folder, pairs, self.seeds, self.workers),
+            _table(self, source, pairs),
             settings=(SETTING,),
             unseen=unseen,
         )
-        trained = ("UEM",) if source.is_moco else ("TPSNet", "UEM", "CLAIR")
-        rows = fill_table(replace(cfg, names=(*FLOORS, *trained)))
-        some = replace(cfg, names=(*ZERO_SHOT, *HEADROOM))
-        page = zero_shot_markdown(rows, fill_table(some) if self.ablation and not source.is_moco else None)
+        clip = not source.is_moco
+        first = self.seeds[:1]
+        rows = fill_table(replace(cfg, names=(*FLOORS, *(("CLAIR",) if clip else ()))))
+        parts = None
+        if self.ablation and clip:
+            parts = fill_table(replace(cfg, names=tuple(ZERO_SHOT)))
+            parts += fill_table(replace(cfg, names=tuple(HEADROOM), seeds=first))
+        rows += fill_table(replace(cfg, names=("TPSNet", "UEM") if clip else ("UEM",), seeds=first))
+        page = zero_shot_markdown(rows, parts)
         write_page(page, self.folder / "zero_shot.md")
         print(f"wrote {self.folder / 'zero_shot.md'}")
 
@@ -161,28 +172,25 @@ def _names(file: Path | None) -> tuple[str, ...] | None:
 
 
 def _table(
-    source: Source,
-    folder: Path,
-    pairs: tuple[tuple[str, str], ...],
-    seeds: tuple[int, ...],
-    workers: int | None,
+    asked: Table | Universal | ZeroShot, source: Source, pairs: tuple[tuple[str, str], ...]
 ) -> "TableConfig":
     """What the tables share."""
     from joblib import cpu_count
 
     from tpsnet.table import TableConfig
 
-    if not (seeds and (workers is None or workers > 0)):
+    if not (asked.seeds and (asked.workers is None or asked.workers > 0)):
         raise InputError("--seeds needs at least one seed, and --workers at least 1")
     return TableConfig(
-        folder,
+        asked.folder,
         source.where(),
         pairs,
-        seeds,
+        asked.seeds,
         source.clip(),
         source.pretrained,
         source.device,
-        workers=workers or (min(4, cpu_count()) if source.device == "cpu" else 1),
+        workers=asked.workers or (min(4, cpu_count()) if source.device == "cpu" else 1),
+        keep=asked.keep,
     )
 
 

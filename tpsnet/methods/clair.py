@@ -108,6 +108,7 @@ class CLAIR(nn.Module):
             views=2,
             batch_size=cfg.batch_size,
             refresh=self._begin_head_epoch,
+            after_step=self._follow,
         )
         return [texts, head] if context else [head]
 
@@ -132,19 +133,23 @@ class CLAIR(nn.Module):
     # Stage 2
 
     def _begin_head_epoch(self, epoch: int) -> dict[str, float]:
-        """Renew pseudo-labels from the learned texts, and prototypes from the pictures as they are."""
+        """Renew pseudo-labels from the learned texts; at first prototypes too, from all pictures."""
         shares = self._renew(learned=True)
-        self.eval()
-        rows = [
-            embed_all(lambda x, d=d: self._encode(x, d)[1], images, device=self.device).to(self.device)
-            for d, images in enumerate(self.pair)
-        ]
-        weighted = torch.cat([z * p.confidence[:, None] for z, p in zip(rows, self.pseudo, strict=True)])
-        labels = torch.cat([p.labels for p in self.pseudo])
-        means, counts = class_means(weighted, labels, len(self.prototypes))
-        momentum = self.cfg.prototype_momentum if epoch else 0.0
-        self.prototypes.copy_(momentum_update(self.prototypes, means, counts, momentum))
+        if epoch == 0:
+            self.eval()
+            rows = [
+                embed_all(lambda x, d=d: self._encode(x, d)[1], images, device=self.device).to(self.device)
+                for d, images in enumerate(self.pair)
+            ]
+            weighted = torch.cat([z * p.confidence[:, None] for z, p in zip(rows, self.pseudo, strict=True)])
+            labels = torch.cat([p.labels for p in self.pseudo])
+            self.prototypes.copy_(class_means(weighted, labels, len(self.prototypes))[0])
         return shares
+
+    def _follow(self) -> None:
+        """Move the prototypes towards the pictures of the step."""
+        means, counts = class_means(*self._latest, len(self.prototypes))
+        self.prototypes.copy_(momentum_update(self.prototypes, means, counts, self.cfg.prototype_momentum))
 
     def _head_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         tau = self.cfg.temperature
@@ -153,6 +158,10 @@ class CLAIR(nn.Module):
             z = self._encode(torch.cat([batch.view1, batch.view2]), batch.domain)[1]
             found = self.pseudo[batch.domain]
             sides.append((z, found.labels[batch.index].repeat(2), found.confidence[batch.index].repeat(2)))
+        weighted, labels = (
+            torch.cat(x) for x in zip(*((z * w[:, None], y) for z, y, w in sides), strict=True)
+        )
+        self._latest = weighted.detach(), labels
         zero = torch.zeros((), device=self.device)
         terms = {"instance": zero, "cluster": zero, "domain": zero}
         for (z, labels, confidence), (other, other_labels, _) in (sides, sides[::-1]):

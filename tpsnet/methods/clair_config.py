@@ -26,7 +26,7 @@ class CLAIRConfig:
         cluster_weight: of the inter-cluster contrast.
         domain_weight: of the inter-domain contrast.
         temperature: of the three contrasts.
-        prototype_momentum: kept share of a prototype at each epoch.
+        prototype_momentum: kept share of a prototype at each step.
         map: closed form of the cross-domain map (``"none"`` is an ablation switch).
         map_share: share of the mapped vector, where the vector as it is has the rest.
         map_rank: directions that texts decide under ``"procrustes"``; ``None`` takes all that they span.
@@ -54,7 +54,7 @@ class CLAIRConfig:
     cluster_weight: float = 1.0
     domain_weight: float = 1.0
     temperature: float = 0.2
-    prototype_momentum: float = 0.5
+    prototype_momentum: float = 0.9
     map: TextMap = "procrustes"
     map_share: float = 0.3
     map_rank: int | None = None

@@ -12,7 +12,6 @@ Messages from the page, and the answers (a table of rows, and one WebP a row as 
 
 import base64
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import anywidget
@@ -179,7 +178,7 @@ class RetrievalBrowser(anywidget.AnyWidget):
         if model not in self.pairs:
             raise InputError(f"no model {model!r}; choose one of {', '.join(self.pairs)}")
         query, gallery = self.pairs[model]
-        return rank(query if queries is None else _rows(query, queries), gallery, k=self.k)
+        return rank(query if queries is None else query.subset(queries), gallery, k=self.k)
 
     def _receive(self, _widget: object, message: dict, _buffers: list) -> None:
         """Answer a message of the page; one that makes no sense gets its reason back."""
@@ -224,11 +223,3 @@ def _turns(labels: Tensor) -> Tensor:
 
 def _class(domain: Embeddings, position: int) -> str:
     return domain.class_names[int(domain.labels[position])]
-
-
-def _rows(domain: Embeddings, rows: list[int]) -> Embeddings:
-    paths = tuple(domain.paths[i] for i in rows)
-    verdicts = None if domain.rejected is None else domain.rejected[rows]
-    return replace(
-        domain, vectors=domain.vectors[rows], labels=domain.labels[rows], paths=paths, rejected=verdicts
-    )

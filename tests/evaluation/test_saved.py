@@ -1,0 +1,40 @@
+"""Saved embeddings of several systems: what is written comes back, and what does not fit is named."""
+
+import pytest
+import torch
+
+from tpsnet.evaluation import load_saved, save_both
+from tpsnet.types import InputError
+
+
+@pytest.fixture
+def both(embeddings, circle):
+    return embeddings("a", circle(0, 10), [0, 1]), embeddings("b", circle(5, 20, 30), [0, 1, 1])
+
+
+def test_all_comes_back_with_the_floors_in_front(both, tmp_path):
+    for setting, method in (("open", "UEM"), ("open", "frozen CLIP"), ("closed", "TPSNet")):
+        save_both(tmp_path, setting, method, both)
+    found = load_saved(tmp_path)
+    assert [(s, m) for s, methods in found.items() for m in methods] == [
+        ("closed", "TPSNet"),
+        ("open", "frozen CLIP"),
+        ("open", "UEM"),
+    ]
+    query, gallery = found["open"]["UEM"]
+    assert (query.domain, gallery.domain) == ("a", "b")
+    assert torch.equal(gallery.vectors, both[1].vectors) and gallery.paths == both[1].paths
+
+
+def test_what_does_not_fit_is_one_line(both, tmp_path):
+    with pytest.raises(InputError, match="holds no saved embeddings"):
+        load_saved(tmp_path)
+    save_both(tmp_path, "open", "UEM", both)
+    save_both(tmp_path, "closed", "UEM", (both[1], both[0]))  # another setting may have other pictures
+    assert len(load_saved(tmp_path)) == 2
+    save_both(tmp_path, "open", "TPSNet", (both[0].subset([0]), both[1]))
+    with pytest.raises(InputError, match="'TPSNet' and 'UEM' embed different pictures"):
+        load_saved(tmp_path)
+    (tmp_path / "open" / "TPSNet" / "gallery.safetensors").unlink()
+    with pytest.raises(InputError, match=r"gallery\.safetensors is not a saved"):
+        load_saved(tmp_path)
