@@ -1,5 +1,5 @@
 # The verbs of the day. Each builds .venv first, and builds it again when pyproject.toml or constraints.txt change.
-#   make reproduce   the seven notebooks, executed, and results.md          (minutes)
+#   make reproduce   the eight notebooks, executed, and results.md          (minutes)
 #   make table       the full results table: 10 pairs, 3 seeds; resumes     (hours)
 #   make universal   frozen CLIP, TPSNet and UEM under three label spaces; resumes   (hours)
 #   make zero-shot   every method on unseen classes, CLAIR without its parts; resumes   (hours)

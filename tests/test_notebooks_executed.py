@@ -1,5 +1,6 @@
 """Each notebook runs with its defaults, and its executed file shows its pictures anywhere."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ def code_cells(path):
 
 
 def test_all_are_there_in_order():
-    assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in SOURCES])
@@ -36,9 +37,39 @@ def test_the_executed_file(executed_notebooks, name):
             assert data.keys() & {PLOTLY, "image/png", "text/html"}, data["text/plain"]
 
 
-def test_the_sources_run_cell_by_cell(executed_notebooks, tmp_path):
-    """Under nbval, where each cell is a test, on the copies and beside the runs of the first execution."""
-    folder = next(iter(executed_notebooks.values())).parents[1] / "notebooks"
+def test_the_comparison_loads_no_model(executed_notebooks):
+    """Neither when it is executed, which takes below two minutes, nor by what its cells import."""
+    path = executed_notebooks["08_compare_methods"]
+    assert nbformat.read(path, as_version=4).metadata.papermill.duration < 120
+    imports = next(cell.source for cell in code_cells(path) if "import" in cell.source)
+    models = "'open_clip', 'tpsnet.backbone', 'tpsnet.methods'"
+    program = f"{imports}\nimport sys\nprint([m for m in ({models}) if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+# The notebooks run with their defaults above; cell by cell, small.
+SMALL = {
+    "prompt_epochs": "2",
+    "epochs": "1",
+    "classes": "6",
+    "seen": "10",
+    "pairs_measured": "50",
+    "run": '"../runs/small"',
+    "compare": '"../runs/small/compare"',
+}
+
+
+def test_the_sources_run_cell_by_cell(tmp_path):
+    """Under nbval, where each cell is a test, on copies with small parameters."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for source in SOURCES:
+        notebook = nbformat.read(source, as_version=4)
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        for name, value in SMALL.items():
+            first.source = re.sub(rf"^({name}: \w+) = .*", rf"\1 = {value}", first.source, flags=re.MULTILINE)
+        nbformat.write(notebook, folder / source.name)
     flags = ["--nbval-lax", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
     command = [sys.executable, "-m", "pytest", *flags, "--rootdir", str(folder), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

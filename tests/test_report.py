@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from tpsnet.evaluation import ProtocolCard
+from tpsnet.evaluation import Detection, ProtocolCard, Scores
 from tpsnet.report import (
+    comparison_markdown,
     mean_of_directions,
     results_markdown,
     universal_markdown,
@@ -133,3 +134,15 @@ def test_zero_shot_keeps_the_galleries_apart():
     assert "| CLAIR | 0, 1 | 16.0 ± 1.4 |" in page[second:]
     assert "| CLAIR, no map | 0 | 1.5 |" in page[second:]
     assert "not known to us" in page
+
+
+def test_a_comparison_names_what_is_missing_and_what_differs():
+    card = ProtocolCard("a", "b", 4, 4, 2, 0, (1,), "torch", "none")
+    plain = Scores({1: 70.0}, {1: 70.0}, 60.0, card)
+    judged = dataclasses.replace(plain, mean_ap=40.0, detection=Detection(80.0, 50.0, 60.0, 61.5))
+    page = comparison_markdown({"closed": {"frozen CLIP": plain, "TPSNet": plain}, "open": {"UEM": judged}})
+    assert "|  | closed: mAP@All | P@1 | open: mAP@All | P@1 | H-score |" in page
+    assert "| TPSNet | 60.0 | 70.0 | – | – | – |" in page and "| UEM | – | – | 40.0 | 70.0 | 61.5 |" in page
+    assert "| TPSNet, closed | P@1 70.0 | P@1 84.5 | Office-Home" in page
+    assert "| UEM, open | mAP@All 40.0, 80.0 % rejected | mAP@All 50.2, 86.7 % rejected |" in page
+    assert "| UEM, partial | – | mAP@All 46.0 |" in page and "| CLAIR, zero-shot | – | – |" in page

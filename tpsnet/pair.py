@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from tpsnet.data import image_folder, load_images, restrict, shared_classes
 from tpsnet.engine import Method
@@ -38,6 +40,11 @@ class Pair:
     def class_names(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(self.domains[0].class_names[c] for c in self.classes)
+
+    @property
+    def class_rows(self) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
+        """Labels of both domains as rows of ``class_names``."""
+        return tuple(torch.searchsorted(torch.tensor(self.classes), d.labels) for d in self.domains)
 
     def restrict(self, setting: str, seed: int) -> "Pair":
         """The first domain as queries, the second as gallery, with the label spaces of ``data.restrict``."""

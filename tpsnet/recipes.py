@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
-
 from tpsnet.backbone import Backbone
 from tpsnet.engine import Method
 from tpsnet.methods import CLAIR, UEM, CLAIRConfig, TPSNet, TPSNetConfig, UEMConfig
@@ -28,9 +26,7 @@ def clair(*, true_labels: bool = False, **changes: object) -> Recipe:
     """CLAIR, which is told the names of the classes; with the labels too, for the headroom of its losses."""
 
     def make(backbone: Backbone, pair: Pair, seed: int) -> CLAIR:
-        given = None
-        if true_labels:
-            given = tuple(torch.searchsorted(torch.tensor(pair.classes), d.labels) for d in pair.domains)
+        given = pair.class_rows if true_labels else None
         return CLAIR(backbone, *pair.images, CLAIRConfig(names=pair.class_names, seed=seed, **changes), given)
 
     return make

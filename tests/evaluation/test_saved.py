@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpsnet.evaluation import load_saved, save_both
+from tpsnet.evaluation import load_saved, method_of, save_both
 from tpsnet.types import InputError
 
 
@@ -13,15 +13,17 @@ def both(embeddings, circle):
 
 
 def test_all_comes_back_with_the_floors_in_front(both, tmp_path):
-    for setting, method in (("open", "UEM"), ("open", "frozen CLIP"), ("closed", "TPSNet")):
+    saved = (("zero-shot", "UEM"), ("open", "UEM"), ("open", "frozen CLIP"), ("partial", "TPSNet"))
+    for setting, method in saved:
         save_both(tmp_path, setting, method, both)
     found = load_saved(tmp_path)
     assert [(s, m) for s, methods in found.items() for m in methods] == [
-        ("closed", "TPSNet"),
+        ("partial", "TPSNet"),
         ("open", "frozen CLIP"),
         ("open", "UEM"),
+        ("zero-shot", "UEM"),
     ]
-    query, gallery = found["open"]["UEM"]
+    query, gallery = method_of(found, "open", "UEM")
     assert (query.domain, gallery.domain) == ("a", "b")
     assert torch.equal(gallery.vectors, both[1].vectors) and gallery.paths == both[1].paths
 
@@ -38,3 +40,12 @@ def test_what_does_not_fit_is_one_line(both, tmp_path):
     (tmp_path / "open" / "TPSNet" / "gallery.safetensors").unlink()
     with pytest.raises(InputError, match=r"gallery\.safetensors is not a saved"):
         load_saved(tmp_path)
+
+
+def test_a_method_that_was_not_saved_is_one_line(both, tmp_path):
+    save_both(tmp_path, "open", "UEM", both)
+    saved = load_saved(tmp_path)
+    with pytest.raises(InputError, match="no setting 'opened' among the saved embeddings; choose from open"):
+        method_of(saved, "opened", "UEM")
+    with pytest.raises(InputError, match="no method 'TPSNet' saved under 'open'; choose from UEM"):
+        method_of(saved, "open", "TPSNet")

@@ -7,7 +7,7 @@ very frequent pictures has a positive skewness of :math:`N_k` (Radovanović et a
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from tpsnet.evaluation.rank import rank
@@ -51,15 +51,17 @@ def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
     return Hubs(occurrence, wrong, skewness)
 
 
-def style_before_class(query: Embeddings, gallery: Embeddings) -> Bool[Tensor, " query"]:
-    """Queries to which a picture of their own domain, but of another class, is nearest of all.
+def style_before_class(query: Embeddings, gallery: Embeddings) -> Int[Tensor, " query"]:
+    """For each query the picture of its own domain that wins by style: nearest of all, of another class.
 
-    Each query searches both domains together, itself left out: the right style has then won over the right
-    class.
+    Each query searches both domains together, itself left out.
 
     Args:
         query: the pictures that ask.
         gallery: pictures of the other domain.
+
+    Returns:
+        Positions in ``query``; −1 where the nearest of all is in the gallery, or is of the right class.
 
     Raises:
         InputError: see ``rank``; a single query has no other picture of its domain.
@@ -70,10 +72,9 @@ def style_before_class(query: Embeddings, gallery: Embeddings) -> Bool[Tensor, "
     own = rank(query, query, 2)
     itself = own.indices == torch.arange(len(query))[:, None]
     # A copy of the query may stand before it: then the query is in the second place, or in neither.
-    place = itself[:, 0].long()
-    score = own.scores.gather(1, place[:, None])[:, 0]
-    right = own.relevant.gather(1, place[:, None])[:, 0]
-    return (score > other) & ~right
+    place = itself[:, :1].long()
+    nearest, score, right = (x.gather(1, place)[:, 0] for x in (own.indices, own.scores, own.relevant))
+    return torch.where((score > other) & ~right, nearest, -1)
 
 
 def flipped(

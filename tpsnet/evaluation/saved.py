@@ -5,6 +5,7 @@ A folder holds ``<setting>/<method>/query.safetensors`` and ``gallery.safetensor
 
 from pathlib import Path
 
+from tpsnet.data import LABEL_SPACES
 from tpsnet.types import Embeddings, InputError
 
 Both = tuple[Embeddings, Embeddings]  # queries and gallery
@@ -23,7 +24,7 @@ def save_both(folder: Path, setting: str, method: str, both: Both) -> None:
 def load_saved(folder: Path) -> dict[str, dict[str, Both]]:
     """All that ``save_both`` has left in a folder: setting to method to queries and gallery.
 
-    Both are in the order of their names, with the frozen CLIPs in front.
+    Settings are in the order of ``data.LABEL_SPACES``, others behind; methods by name, frozen CLIPs in front.
 
     Raises:
         InputError: nothing is there; half of a pair is missing; methods of one setting embed other pictures.
@@ -44,6 +45,21 @@ def load_saved(folder: Path) -> dict[str, dict[str, Both]]:
     return found
 
 
-def _place(query: Path) -> tuple[str, bool, str]:
-    method = query.parent.name
-    return query.parents[1].name, not method.startswith("frozen"), method
+def method_of(saved: dict[str, dict[str, Both]], setting: str, method: str) -> Both:
+    """Queries and gallery of one method.
+
+    Raises:
+        InputError: no such setting or method.
+    """
+    if setting not in saved:
+        raise InputError(f"no setting {setting!r} among the saved embeddings; choose from {', '.join(saved)}")
+    if method not in saved[setting]:
+        there = ", ".join(saved[setting])
+        raise InputError(f"no method {method!r} saved under {setting!r}; choose from {there}")
+    return saved[setting][method]
+
+
+def _place(query: Path) -> tuple[int, str, bool, str]:
+    setting, method = query.parts[-3:-1]
+    order = LABEL_SPACES.index(setting) if setting in LABEL_SPACES else len(LABEL_SPACES)
+    return order, setting, not method.startswith("frozen"), method

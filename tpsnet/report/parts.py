@@ -20,9 +20,9 @@ def write_page(page: str, path: Path) -> None:
         partial.write_text(page, encoding="utf-8")
 
 
-def table(head: list[str], lines: list[list[str]]) -> str:
-    """Markdown, the first column left and the others right."""
-    rows = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
+def table(head: list[str], lines: list[list[str]], *, numbers: bool = True) -> str:
+    """Markdown, the first column left and the others right; text is left in all."""
+    rows = [head, ["---", *["---:" if numbers else "---"] * (len(head) - 1)], *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from tpsnet.evaluation import evaluate
 from tpsnet.types import InputError
-from tpsnet.viz.figures.curves import precision_bars, training_curves
+from tpsnet.viz.figures.curves import comparison_bars, precision_bars, training_curves
+from tpsnet.viz.house import FAINT, PALETTE
 
 HISTORY = [
     {"stage": "prompts", "epoch": 0, "loss": 3.0, "i2t": 1.0, "repaired": 0.25, "seconds": 1.0},
@@ -50,3 +51,14 @@ def test_bars_show_the_scores_and_their_protocol(domain, noisier):
     notes = " ".join(a.text for a in figure.layout.annotations)
     assert "24 queries" in notes
     assert "min(k, n_q)" in notes
+
+
+def test_methods_stand_side_by_side_in_each_setting(domain, noisier):
+    line, flat = domain("line", 24), domain("flat", 20)
+    good, bad = evaluate(line, flat), evaluate(noisier(line), noisier(flat))
+    figure = comparison_bars({"closed": {"frozen CLIP": bad, "UEM": good}, "open": {"UEM": bad}})
+    assert [(t.name, t.x) for t in figure.data] == [("frozen CLIP", ("closed",)), ("UEM", ("closed", "open"))]
+    assert figure.data[1].y == pytest.approx((good.mean_ap, bad.mean_ap), abs=0.006)
+    assert figure.data[0].marker.color == FAINT and figure.data[1].marker.color == PALETTE[0]
+    many = {f"UEM {i}": good for i in range(9)} | {f"frozen {i}": bad for i in range(3)}
+    assert len(comparison_bars({"closed": many}).data) == 12

@@ -43,6 +43,7 @@ def all_figures(domain, unit):
     return {
         "training_curves": lambda: figures.training_curves(history()),
         "precision_bars": lambda: figures.precision_bars({"line → flat": {"frozen": evaluate(line, flat)}}),
+        "comparison_bars": lambda: figures.comparison_bars({"closed": {"UEM": evaluate(line, flat)}}),
         "embedding_maps": lambda: large_map(domain),
         "amplitude_slider": lambda: figures.amplitude_slider(
             images, images.flip(0), lambda a, b, share: a, ("line", "flat")

@@ -4,7 +4,7 @@ Only SVG traces are used, so that a browser without WebGL shows them too. What a
 as tensors; a function of the image side (phase, amplitude swap) is passed in as an argument.
 """
 
-from tpsnet.viz.figures.curves import precision_bars, training_curves
+from tpsnet.viz.figures.curves import comparison_bars, precision_bars, training_curves
 from tpsnet.viz.figures.embedding import embedding_maps
 from tpsnet.viz.figures.phase import amplitude_slider, edge_correlation, similarity_boxes
 from tpsnet.viz.figures.pictures import picture_grid, to_uint8
@@ -17,6 +17,7 @@ __all__ = [
     "ablation_bars",
     "amplitude_slider",
     "class_changes",
+    "comparison_bars",
     "edge_correlation",
     "elbow_curves",
     "embedding_maps",

@@ -13,7 +13,15 @@ from tpsnet.viz.house import AFTER, BEFORE, FAINT, INK, PALETTE, TEMPLATE
 
 AXES = ("stage", "epoch", "seconds")
 # Notes of a refresh, in [0, 1], and how their lines are drawn; everything else of the log is a loss.
-SHARES = {"repaired": "solid", "relabelled": "solid", "merged": "solid", "alpha": "dot"}
+SHARES = {
+    "repaired": "solid",
+    "relabelled": "solid",
+    "merged": "solid",
+    "alpha": "dot",
+    "kept": "solid",
+    "corrected": "dot",
+    "doubted": "dash",
+}
 
 
 def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
@@ -110,4 +118,34 @@ def precision_bars(scores: Mapping[str, Mapping[str, Scores]], *, title: str = "
     highest = max(max(trace.y) for trace in figure.data)
     figure.update_yaxes(range=[0, min(105, 1.15 * highest + 1)])
     figure.update_yaxes(title="percent", col=1)
+    return figure
+
+
+def comparison_bars(scores: Mapping[str, Mapping[str, Scores]]) -> go.Figure:
+    """mAP@All of every method, a group of bars for each setting, the frozen CLIPs in grey.
+
+    Args:
+        scores: setting to method to its scores; a method may lack settings.
+    """
+    methods = list(dict.fromkeys(name for by in scores.values() for name in by))
+    floors = [name for name in methods if name.startswith("frozen")]
+    trained = [name for name in methods if name not in floors]
+    colours = {name: (FAINT, BEFORE)[i % 2] for i, name in enumerate(floors)}
+    colours |= {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(trained)}
+    figure = go.Figure()
+    for name in methods:
+        values = {setting: by[name].mean_ap for setting, by in scores.items() if name in by}
+        figure.add_bar(
+            x=list(values),
+            y=[round(v, 2) for v in values.values()],
+            text=[f"{v:.1f}" for v in values.values()],
+            textposition="outside",
+            textfont={"size": 11},
+            cliponaxis=False,
+            name=name,
+            marker={"color": colours[name]},
+        )
+    figure.update_layout(template=TEMPLATE, barmode="group", bargap=0.2, width=900, height=400)
+    figure.update_layout(legend={"y": 1.12})
+    figure.update_yaxes(title="mAP@All, percent")
     return figure

@@ -1,0 +1,111 @@
+"""Where retrieval fails, on pictures: contact sheets of hubs, of style before class, of flipped queries."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from PIL import Image
+
+from tpsnet.evaluation import flipped, hubs, rank, style_before_class
+from tpsnet.types import Embeddings
+from tpsnet.viz.thumbnails import Tile, contact_sheet
+
+Both = tuple[Embeddings, Embeddings]  # queries and gallery
+
+
+def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> Image.Image:
+    """The gallery pictures that each method returns most often, a row each.
+
+    Args:
+        methods: name to queries and gallery.
+        k: a picture is returned to a query when it is among its first ``k``.
+        shown: pictures a row.
+
+    Raises:
+        InputError: see ``evaluation.hubs``.
+    """
+    rows, headings = [], []
+    for name, (query, gallery) in methods.items():
+        found = hubs(query, gallery, k)
+        most = found.occurrence.argsort(descending=True, stable=True)[:shown].tolist()
+        times, wrong = found.occurrence.tolist(), found.wrong.tolist()
+        rows.append([Tile(gallery.paths[i], f"{times[i]}, {wrong[i]} wrong") for i in most])
+        fair = k * len(query) / len(gallery)
+        headings.append(f"{name}: skewness {found.skewness:.1f}, {fair:.0f} times each, if all were equal")
+    return _coloured(rows, headings, 72)
+
+
+def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> Image.Image | None:
+    """Queries whose own style wins over their class: the query, what wins, the gallery's first.
+
+    Args:
+        query: the pictures that ask.
+        gallery: pictures of the other domain.
+        shown: queries, spread over all.
+
+    Returns:
+        Three rows, a column a query; ``None`` where there is no such query.
+
+    Raises:
+        InputError: see ``evaluation.style_before_class``.
+    """
+    winner = style_before_class(query, gallery)
+    lost = _spread((winner >= 0).nonzero()[:, 0].tolist(), shown)
+    if not lost:
+        return None
+    first = rank(query.subset(lost), gallery, 1)
+    rows = [
+        [_tile(query, i) for i in lost],
+        [_tile(query, int(winner[i]), False) for i in lost],
+        _answers(first.indices[:, 0].tolist(), first.relevant[:, 0].tolist(), gallery),
+    ]
+    own = f"nearest among {query.domain}"
+    return _coloured(rows, ["query", own, f"nearest among {gallery.domain}"], 64)
+
+
+def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int = 10) -> Image.Image | None:
+    """Queries whose first answer is right in one run and wrong in the other, with both answers.
+
+    Args:
+        before: queries and gallery through one system.
+        after: the same pictures through another.
+        names: of the two.
+        shown: queries of either kind, spread over all.
+
+    Returns:
+        Three rows for what ``after`` gains, three for what it loses; ``None`` where no query flips.
+
+    Raises:
+        InputError: see ``evaluation.flipped``.
+    """
+    rows, headings = [], []
+    for kind, queries in zip(("gained", "lost"), flipped(before, after), strict=True):
+        chosen = _spread(queries.tolist(), shown)
+        if not chosen:
+            continue
+        rows.append([_tile(before[0], i) for i in chosen])
+        headings.append(f"{kind} by {names[1]}: {len(queries)} of {len(before[0])} queries")
+        for name, (query, gallery) in zip(names, (before, after), strict=True):
+            first = rank(query.subset(chosen), gallery, 1)
+            rows.append(_answers(first.indices[:, 0].tolist(), first.relevant[:, 0].tolist(), gallery))
+            headings.append(f"first answer of {name}")
+    return _coloured(rows, headings, 64) if rows else None
+
+
+def _spread(positions: Sequence[int], shown: int) -> list[int]:
+    """At most ``shown`` of the positions, at even distances."""
+    if len(positions) <= shown:
+        return list(positions)
+    return [positions[i] for i in torch.linspace(0, len(positions) - 1, shown).long().tolist()]
+
+
+def _tile(domain: Embeddings, position: int, right: bool | None = None) -> Tile:
+    return Tile(domain.paths[position], domain.class_names[int(domain.labels[position])], right)
+
+
+def _answers(items: Sequence[int], right: Sequence[bool], gallery: Embeddings) -> list[Tile]:
+    return [_tile(gallery, i, r) for i, r in zip(items, right, strict=True)]
+
+
+def _coloured(rows: list[list[Tile]], headings: list[str], size: int) -> Image.Image:
+    """The sheet in 256 colours: a notebook stores a third of the full one."""
+    return contact_sheet(rows, headings, size).quantize(256, dither=Image.Dither.NONE)
