@@ -18,7 +18,7 @@ reproduce table universal zero-shot: $(READY)
 	@$(PY) -m tpsnet.cli $@
 
 test: $(READY)
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadgroup
 
 lab: $(READY)
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

@@ -1,18 +1,31 @@
 """Fixtures shared by every room: seeded randomness, unit rows in float64, the executed notebooks."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from joblib import cpu_count
 from open_clip.model import CLIP
 from pictures import write_tree
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tpsnet.notebooks import run_notebook
+
+# Processes of tests beside one another share the cores, and so do the kernels that they start.
+if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    threads = max(1, cpu_count() // processes)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one process must do alone takes longest, so that it begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import pytest
 
 SOURCES = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 PLOTLY = "application/vnd.plotly.v1+json"
+executed = pytest.mark.xdist_group("executed notebooks")
 
 
 def code_cells(path):
@@ -20,6 +21,7 @@ def test_all_are_there_in_order():
     assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
+@executed
 @pytest.mark.parametrize("name", [path.stem for path in SOURCES])
 def test_the_executed_file(executed_notebooks, name):
     path = executed_notebooks[name]
@@ -37,6 +39,7 @@ def test_the_executed_file(executed_notebooks, name):
             assert data.keys() & {PLOTLY, "image/png", "text/html"}, data["text/plain"]
 
 
+@executed
 def test_the_comparison_loads_no_model(executed_notebooks):
     """Neither when it is executed, which takes below two minutes, nor by what its cells import."""
     path = executed_notebooks["08_compare_methods"]
