@@ -127,7 +127,12 @@ def test_zero_shot_keeps_the_galleries_apart():
         return made | {"directions": directions}
 
     rows = [unseen("CLAIR", 0, (40.0, 60.0, 10.0, 20.0)), unseen("CLAIR", 1, (44.0, 60.0, 10.0, 24.0))]
-    page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))])
+    other = unseen("UEM", 0, (30.0, 40.0, 1.0, 2.0))
+    page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))], [other])
+    beside = page.split("## Beside")[1]
+    assert "| CLAIR | 0 | 50.0 |" in beside and "| UEM | 0 | 35.0 |" in beside
+    assert "both directions of line ↔ flat, seed 0" in beside.replace("Both", "both")
+    assert "## Beside" not in zero_shot_markdown(rows)
     first, second = page.index("Gallery of unseen"), page.index("Generalised gallery")
     assert "| CLAIR | 0, 1 | 51.0 ± 1.4 |" in page[first:second]
     assert "| line → flat | 42.0 ± 2.8 |" in page[first:second]

@@ -6,12 +6,15 @@ METRICS = ("mAP@all", "mAP@200", "Prec@100", "Prec@200")
 KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gallery: unseen and seen classes"}
 
 
-def zero_shot_markdown(rows: list[dict], ablation: list[dict] | None = None) -> str:
+def zero_shot_markdown(
+    rows: list[dict], ablation: list[dict] | None = None, others: list[dict] | None = None
+) -> str:
     """The page.
 
     Args:
         rows: what ``table.fill_table`` returns for the setting ``"zero-shot"``.
         ablation: CLAIR, its variants and the one with true labels, if they were trained.
+        others: rows of systems that were not made for this setting, on one pair with one seed.
     """
     pairs = ", ".join(dict.fromkeys(" ↔ ".join(row["pair"]) for row in rows))
     parts = [
@@ -30,10 +33,23 @@ def zero_shot_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
             "pictures, show what better pseudo-labels could bring.",
             _means(_of_kind(ablation, "unseen")),
         ]
-    rules = protocol([*rows, *(ablation or [])])
+    parts += _others(rows, others) if others else []
+    rules = protocol([*rows, *(ablation or []), *(others or [])])
     published = "CLAIR's numbers (BMVC 2025, arXiv:2508.12290) are not known to us."
     parts += ["## Protocol", rules, "## Published beside it", published, "## Made with", made_with()]
     return "\n\n".join(parts) + "\n"
+
+
+def _others(rows: list[dict], others: list[dict]) -> list[str]:
+    """The others beside what else was run on their pair with their seed."""
+    where = {(tuple(row["pair"]), row["seed"]) for row in others}
+    both = [row for row in rows if (tuple(row["pair"]), row["seed"]) in where] + others
+    ((names, seed),) = where
+    return [
+        "## Beside systems that were not made for it",
+        f"Both directions of {' ↔ '.join(names)}, seed {seed}; gallery of unseen classes.",
+        _means(_of_kind(both, "unseen")),
+    ]
 
 
 def _of_kind(rows: list[dict], kind: str) -> list[dict]:
