@@ -62,7 +62,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """In tables and run folders: two epochs a stage, the rest as it is."""
-    from tpsnet import experiment, recipes, zero_shot
+    from tpsnet import experiment, recipes, table
 
     original, scored = recipes.TPSNetConfig, experiment.evaluate
 
@@ -72,10 +72,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "TPSNetConfig", config)
     # five pictures a class are fewer than the usual depth of P@k
     monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: scored(q, g, ks=(1, 5), **card))
-    unseen = zero_shot.evaluate_zero_shot
-    monkeypatch.setattr(
-        zero_shot, "evaluate_zero_shot", lambda q, g, ks, **card: unseen(q, g, ks=(2, 5), **card)
-    )
+    row = table.run_zero_shot
+    monkeypatch.setattr(table, "run_zero_shot", lambda *a, **k: row(*a, ks=(2, 5), **k))
 
 
 TINY_TOWERS = {

@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tpsnet.notebooks import check_parameters
+
 SOURCES = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 PLOTLY = "application/vnd.plotly.v1+json"
 executed = pytest.mark.xdist_group("executed notebooks")
@@ -19,6 +21,11 @@ def code_cells(path):
 
 def test_all_are_there_in_order():
     assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07", "08"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_each_takes_the_run_folder_of_all(source):
+    assert check_parameters(source, {"run": "../runs/other"}) == {"run": "../runs/other"}
 
 
 @executed
@@ -59,7 +66,6 @@ SMALL = {
     "seen": "10",
     "pairs_measured": "50",
     "run": '"../runs/small"',
-    "compare": '"../runs/small/compare"',
 }
 
 

@@ -133,6 +133,10 @@ def test_zero_shot_keeps_the_galleries_apart():
     assert "| CLAIR | 0 | 50.0 |" in beside and "| UEM | 0 | 35.0 |" in beside
     assert "both directions of line ↔ flat, seed 0" in beside.replace("Both", "both")
     assert "## Beside" not in zero_shot_markdown(rows)
+    floor = unseen("frozen CLIP", 0, (20.0, 40.0, 1.0, 2.0))
+    beside = zero_shot_markdown([floor, *rows], None, [unseen("UEM", 1, (1.0, 1.0, 1.0, 1.0))])
+    beside = beside.split("## Beside")[1]
+    assert "| frozen CLIP | none | 30.0 |" in beside and "| CLAIR | 1 | 52.0 |" in beside
     first, second = page.index("Gallery of unseen"), page.index("Generalised gallery")
     assert "| CLAIR | 0, 1 | 51.0 ± 1.4 |" in page[first:second]
     assert "| line → flat | 42.0 ± 2.8 |" in page[first:second]

@@ -114,6 +114,10 @@ def test_zero_shot_rows_by_a_list_and_by_a_draw(cfg, short):
     kept = load_saved(cfg.folder / "embeddings" / "flat-line-seed0")["zero-shot"]
     assert list(kept) == ["frozen CLIP", "CLAIR"]
     assert {part.class_names[y] for part in kept["CLAIR"] for y in part.labels} == {"bee"}
+    gone = cfg.folder / "embeddings" / "flat-line-seed1" / "zero-shot" / "CLAIR" / "gallery.safetensors"
+    gone.unlink()
+    again = fill_table(replace(cfg, unseen=("bee",), keep=True))  # the one row, which comes out alike
+    assert gone.is_file() and json.loads(json.dumps(again)) == json.loads(json.dumps(listed))
     with pytest.raises(InputError, match="another unseen"):
         fill_table(replace(cfg, unseen=("ant",)))
     with pytest.raises(InputError, match="no unseen class"):  # a quarter of three is none

@@ -11,7 +11,7 @@ from tpsnet.data import zero_shot_split
 from tpsnet.evaluation import evaluate_zero_shot, load_saved
 from tpsnet.methods import Frozen
 from tpsnet.pair import embeddings, load_pair
-from tpsnet.types import Images
+from tpsnet.types import Images, InputError
 from tpsnet.zero_shot import ZeroShotPair, run_zero_shot
 
 ROWS = ["frozen CLIP", "frozen CLIP, centred", "TPSNet", "UEM", "CLAIR"]
@@ -85,6 +85,13 @@ def test_a_row_holds_both_directions_of_both_galleries(divided, backbone):
     assert (there["mAP@all"], there["mAP@5"]) == (expected.mean_ap, expected.mean_ap_at[5])
     assert there["Prec@2"] == expected.precision[2] and "strict" in there["card"]["mean_ap"]
     assert "generalised" in there["card"]["label_spaces"] and there["card"]["seeds"] == ()
+
+
+@pytest.mark.parametrize("name", ["CLAIR", "frozen CLIP"])
+def test_a_depth_beyond_the_gallery_costs_no_training(name, divided, backbone, monkeypatch):
+    monkeypatch.setattr(zero_shot, "fit", lambda *_: pytest.fail("it trained"))
+    with pytest.raises(InputError, match="k = 6 with 5 pictures of unseen classes"):
+        run_zero_shot(name, backbone, divided, 0, ks=(2, 6))
 
 
 def test_embeddings_of_unseen_classes_are_kept(divided, backbone, tmp_path):

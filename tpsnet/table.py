@@ -14,6 +14,8 @@ from joblib import Parallel, delayed
 from tpsnet.backbone import load_backbone
 from tpsnet.data import image_folder, zero_shot_split
 from tpsnet.engine import FitConfig
+from tpsnet.evaluation import is_saved
+from tpsnet.evaluation.zero_shot import SETTING
 from tpsnet.experiment import run_row
 from tpsnet.files import replacing
 from tpsnet.methods import CLAIRConfig, TPSNetConfig, UEMConfig
@@ -21,7 +23,7 @@ from tpsnet.pair import load_pair
 from tpsnet.progress import Progress
 from tpsnet.recipes import FLOORS, TRAINED
 from tpsnet.types import InputError
-from tpsnet.zero_shot import SETTING, ZeroShotPair, run_zero_shot
+from tpsnet.zero_shot import ZeroShotPair, run_zero_shot
 
 Job = tuple[str, int, tuple[str, str], str | None]  # row, seed, pair, setting
 
@@ -43,7 +45,8 @@ class TableConfig:
         unseen: names of the unseen classes of ``"zero-shot"``; by default a quarter, drawn by the seed.
         workers: processes that share the processor's threads and fill rows at the same time.
         keep: also keep the embeddings, in ``embeddings/<first>-<second>-seed<seed>``, see
-            ``evaluation.saved``.
+            ``evaluation.saved``; rows whose embeddings are not there are run again. A floor that no seed
+            changes stands under seed 0.
     """
 
     folder: Path
@@ -95,7 +98,7 @@ def fill_table(cfg: TableConfig) -> list[dict]:
     file = cfg.folder / "rows.jsonl"
     backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
     rows = _open_rows(file, _settings(cfg, backbone.identity))
-    missing = [job for job in jobs if job not in rows]
+    missing = [job for job in jobs if job not in rows or not _kept(cfg, job)]
     for pair in {job[2]: None for job in missing}:
         load_pair(cfg.root, pair, backbone.image_size)  # decoded, and complained about, before any training
     with Progress(len(jobs), "table") as progress, warnings.catch_warnings():
@@ -123,12 +126,21 @@ def _run_job(cfg: TableConfig, name: str, seed: int, names: tuple[str, str], set
             quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
         backbone = load_backbone(cfg.model, cfg.pretrained, cfg.device)
         pair = load_pair(cfg.root, names, backbone.image_size)
-        place = cfg.folder / "embeddings" / f"{'-'.join(names)}-seed{seed}"
-        kept = place if cfg.keep else None
+        kept = _place(cfg, names, seed) if cfg.keep else None
         if setting != SETTING:
             return run_row(name, backbone, pair, seed, setting, kept=kept)
         split = zero_shot_split(*pair.domains, cfg.unseen, seed=seed)
         return run_zero_shot(name, backbone, ZeroShotPair.divide(pair, split), seed, kept=kept)
+
+
+def _place(cfg: TableConfig, names: tuple[str, str], seed: int) -> Path:
+    return cfg.folder / "embeddings" / f"{'-'.join(names)}-seed{seed}"
+
+
+def _kept(cfg: TableConfig, job: Job) -> bool:
+    """Whether the embeddings of a row are there, if they are to be."""
+    name, seed, names, setting = job
+    return not cfg.keep or is_saved(_place(cfg, names, seed), setting or "closed", name)
 
 
 def _drawn(cfg: TableConfig, setting: str | None) -> bool:

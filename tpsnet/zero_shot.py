@@ -10,12 +10,11 @@ from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import ZeroShotSplit
 from tpsnet.engine import FitConfig, fit
 from tpsnet.evaluation import evaluate_zero_shot, save_both
+from tpsnet.evaluation.zero_shot import SETTING
 from tpsnet.methods import Frozen
 from tpsnet.pair import Pair, embeddings
 from tpsnet.recipes import FLOORS, RECIPES
-from tpsnet.types import Embeddings
-
-SETTING = "zero-shot"  # the setting of such a row
+from tpsnet.types import Embeddings, InputError
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,15 @@ def run_zero_shot(
 
     Returns:
         The row, with the directions of ``score_zero_shot``.
+
+    Raises:
+        InputError: a depth beyond the gallery, before any training; see ``engine.fit``.
     """
+    smallest = min(map(len, pair.unseen.domains))
+    if max(ks) > smallest:
+        raise InputError(
+            f"k = {max(ks)} with {smallest} pictures of unseen classes; choose smaller k or more classes"
+        )
     if name in FLOORS:
         method, seeds = Frozen(backbone, pair.seen.images if FLOORS[name] else ()), ()
     else:
@@ -110,8 +117,7 @@ def score_zero_shot(
 
 
 def _score(query: Embeddings, gallery: Embeddings, **rules: object) -> dict:
-    split = "trained on seen classes, asked with unseen ones"
-    scores = evaluate_zero_shot(query, gallery, split=split, **rules)
+    scores = evaluate_zero_shot(query, gallery, **rules)
     return {
         "query": query.domain,
         "gallery": gallery.domain,

@@ -14,6 +14,14 @@ def test_one_class_table_for_all_domains(tree):
     assert [p.parent.name for p in domains["photo"].paths] == ["cat", "wild dog", "wild dog", "wild dog"]
 
 
+def test_paths_hold_from_another_folder(tree, monkeypatch):
+    """Saved embeddings name their pictures, and notebooks run in a folder of their own."""
+    root = tree({"art/ant": 1})
+    monkeypatch.chdir(root.parent)
+    (path,) = image_folder(root.name)["art"].paths
+    assert path.is_absolute() and path == next((root / "art" / "ant").iterdir()).resolve()
+
+
 def test_names_choose_the_domains_and_their_table(tree):
     domains = image_folder(str(tree({"art/ant": 1, "clip/bee": 1, "photo/cat": 1})), names=["photo", "art"])
     assert list(domains) == ["photo", "art"]

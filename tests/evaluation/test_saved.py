@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpsnet.evaluation import load_saved, method_of, save_both
+from tpsnet.evaluation import is_saved, load_saved, method_of, save_both, score_saved
 from tpsnet.types import InputError
 
 
@@ -29,7 +29,7 @@ def test_all_comes_back_with_the_floors_in_front(both, tmp_path):
 
 
 def test_what_does_not_fit_is_one_line(both, tmp_path):
-    with pytest.raises(InputError, match="holds no saved embeddings"):
+    with pytest.raises(InputError, match="holds no SETTING/METHOD"):
         load_saved(tmp_path)
     save_both(tmp_path, "open", "UEM", both)
     save_both(tmp_path, "closed", "UEM", (both[1], both[0]))  # another setting may have other pictures
@@ -40,6 +40,32 @@ def test_what_does_not_fit_is_one_line(both, tmp_path):
     (tmp_path / "open" / "TPSNet" / "gallery.safetensors").unlink()
     with pytest.raises(InputError, match=r"gallery\.safetensors is not a saved"):
         load_saved(tmp_path)
+
+
+def test_half_a_pair_is_not_taken_for_a_whole_one(both, tmp_path, monkeypatch):
+    save_both(tmp_path, "open", "UEM", both)
+    assert is_saved(tmp_path, "open", "UEM") and not is_saved(tmp_path, "open", "TPSNet")
+    original = type(both[0]).save
+
+    def full_disk(self, path):
+        if path.name.startswith("gallery"):
+            raise InputError("full")
+        original(self, path)
+
+    monkeypatch.setattr(type(both[0]), "save", full_disk)
+    with pytest.raises(InputError, match="full"):
+        save_both(tmp_path, "open", "UEM", both)
+    assert not is_saved(tmp_path, "open", "UEM")
+    with pytest.raises(InputError, match="gallery"):
+        load_saved(tmp_path)
+
+
+def test_scores_know_their_setting_and_leave_out_depths(both):
+    scores = score_saved({"open": {"UEM": both}, "zero-shot": {"UEM": both}})
+    assert list(scores["open"]["UEM"].precision) == [1] and scores["open"]["UEM"].card.label_spaces == "open"
+    assert "training set" in scores["open"]["UEM"].card.markdown()
+    assert "unseen ones" in scores["zero-shot"]["UEM"].card.markdown()
+    assert "training set" not in scores["zero-shot"]["UEM"].card.markdown()
 
 
 def test_a_method_that_was_not_saved_is_one_line(both, tmp_path):

@@ -92,6 +92,14 @@ def test_equally_bad_queries_come_class_by_class(browser):
     assert len({row["class"] for row in rows[:3]}) == 3
 
 
+def test_queries_without_a_match_are_not_among_the_worst(pairs):
+    query, gallery = pairs["good"]
+    few = gallery.subset((gallery.labels != 1).nonzero()[:, 0].tolist())
+    rows = RetrievalBrowser({"m": (query, few)}, k=3, page=22).queries("m", "worst first", 0)[0]["rows"]
+    lone = int((query.labels == 1).sum())
+    assert [query.labels[row["query"]] == 1 for row in rows] == [False] * (22 - lone) + [True] * lone
+
+
 def test_a_page_outside_is_the_nearest_one(browser):
     assert browser.queries("good", "as stored", 99)[0]["page"] == 2
     assert browser.queries("good", "as stored", -1)[0]["page"] == 0
@@ -136,7 +144,7 @@ def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, o
     RetrievalBrowser(pairs, k=6, sample=3, order=order).sheet()
     ((rows, (headings,)),) = drawn
     slow = [
-        sum(right for *_, right in slow_ranking(pairs["poor"][0], q, pairs["poor"][1], 6)) for q in range(22)
+        sum(right for *_, right in slow_ranking(pairs["good"][0], q, pairs["good"][1], 6)) for q in range(22)
     ]
     worst = sorted(range(22), key=lambda q: slow[q])[:3]
     spread = [0, 7, 14]  # of 22, a third apart

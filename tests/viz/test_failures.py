@@ -1,5 +1,7 @@
 """Contact sheets of failures: which pictures stand on them, in which order, and when there is nothing."""
 
+import dataclasses
+
 import torch
 
 from tpsnet.evaluation import flipped, hubs, style_before_class
@@ -44,7 +46,7 @@ def test_style_before_class_shows_query_winner_and_first(domain, monkeypatch):
     nearest = (query.vectors[lost[0]] @ gallery.vectors.T).argmax()
     assert first[0].picture == gallery.paths[nearest]
     assert first[0].right == bool(gallery.labels[nearest] == query.labels[lost[0]])
-    assert not any(t.right for t in won)
+    assert all(t.right is False for t in won)
     clear = domain("solid", 20, noise=0.0)
     assert style_sheet(clear, clear) is None
 
@@ -60,9 +62,23 @@ def test_flipped_queries_stand_with_both_answers(domain, noisier, monkeypatch):
     assert [len(r) for r in rows] == [len(x) for x in (gained, lost) if len(x) for _ in range(3)]
     assert headings[-3] == f"lost by two: {len(lost)} of 24 queries"
     assert [t.picture for t in rows[-3]] == [before[0].paths[i] for i in lost]
-    assert all(t.right for t in rows[-2]) and not any(t.right for t in rows[-1])
+    assert all(t.right is True for t in rows[-2]) and all(t.right is False for t in rows[-1])
     assert headings[-2:] == ["first answer of one", "first answer of two"]
     assert flip_sheet(before, before, ("one", "one")) is None
+
+
+def test_a_withheld_answer_is_no_right_one(domain, monkeypatch):
+    """A query that is lost because it was rejected shows "no match"; hubs count answered queries alone."""
+    drawn = listen(monkeypatch)
+    query, gallery = domain("line", 24), domain("flat", 20)
+    away = dataclasses.replace(query, rejected=torch.arange(24) % 2 == 0)
+    gained, lost = flipped((query, gallery), (away, gallery))
+    assert len(lost) > 0 and not len(gained)
+    flip_sheet((query, gallery), (away, gallery), ("one", "two"))
+    assert all(t.right is True for t in drawn[0][0][1])
+    assert all(t.right is False and t.caption == "no match" for t in drawn[0][0][2])
+    hub_sheet({"two": (away, gallery)}, k=5)
+    assert drawn[1][1][0].endswith("3 times each, if all were equal")  # 5 · 12 / 20
 
 
 def test_a_selection_is_spread_over_all():

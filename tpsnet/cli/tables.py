@@ -132,10 +132,10 @@ class ZeroShot:
     def __call__(self) -> None:
         """Fill what is missing, then write zero_shot.md."""
         from tpsnet.data import embedded_root, embedded_unseen
+        from tpsnet.evaluation.zero_shot import SETTING
         from tpsnet.recipes import FLOORS, HEADROOM, ZERO_SHOT
         from tpsnet.report import write_page, zero_shot_markdown
         from tpsnet.table import chain, fill_table
-        from tpsnet.zero_shot import SETTING
 
         source, unseen = self.source, _names(self.unseen)
         if source.root is None:

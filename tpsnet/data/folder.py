@@ -38,7 +38,8 @@ def image_folder(root: str | Path, names: Sequence[str] | None = None) -> dict[s
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1, cutoff=0.0)[0]
             raise InputError(f"{root}: no domain {name!r}; did you mean {near!r}? (has {', '.join(found)})")
-    trees = {name: _classes(root / name) for name in names}
+    # Saved embeddings name their pictures, and are opened from other folders.
+    trees = {name: _classes(root.resolve() / name) for name in names}
     table = tuple(sorted({c for tree in trees.values() for c in tree}))
     return {name: _domain(name, tree, table) for name, tree in trees.items()}
 

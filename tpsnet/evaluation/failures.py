@@ -54,7 +54,7 @@ def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
 def style_before_class(query: Embeddings, gallery: Embeddings) -> Int[Tensor, " query"]:
     """For each query the picture of its own domain that wins by style: nearest of all, of another class.
 
-    Each query searches both domains together, itself left out.
+    Each query searches both domains together, itself left out. Verdicts do not count.
 
     Args:
         query: the pictures that ask.

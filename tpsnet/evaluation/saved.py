@@ -6,6 +6,8 @@ A folder holds ``<setting>/<method>/query.safetensors`` and ``gallery.safetensor
 from pathlib import Path
 
 from tpsnet.data import LABEL_SPACES
+from tpsnet.evaluation.metrics import Scores, evaluate
+from tpsnet.evaluation.zero_shot import SETTING, SPLIT
 from tpsnet.types import Embeddings, InputError
 
 Both = tuple[Embeddings, Embeddings]  # queries and gallery
@@ -15,10 +17,12 @@ def save_both(folder: Path, setting: str, method: str, both: Both) -> None:
     """Write the queries and the gallery of one method under one setting.
 
     Raises:
-        InputError: the folder cannot be written; older files stay.
+        InputError: the folder cannot be written. Half a pair is never taken for a whole one.
     """
-    for role, part in zip(("query", "gallery"), both, strict=True):
-        part.save(folder / setting / method / f"{role}.safetensors")
+    query, gallery = (folder / setting / method / f"{role}.safetensors" for role in ("query", "gallery"))
+    gallery.unlink(missing_ok=True)
+    both[0].save(query)
+    both[1].save(gallery)
 
 
 def load_saved(folder: Path) -> dict[str, dict[str, Both]]:
@@ -34,7 +38,10 @@ def load_saved(folder: Path) -> dict[str, dict[str, Both]]:
         both = Embeddings.load(query), Embeddings.load(query.with_name("gallery.safetensors"))
         found.setdefault(query.parents[1].name, {})[query.parent.name] = both
     if not found:
-        raise InputError(f"{folder} holds no saved embeddings; run the notebooks 6 and 7 on this run folder")
+        raise InputError(
+            f"{folder} holds no SETTING/METHOD/query.safetensors; name compare/ of a run folder that the "
+            "notebooks 6 and 7 have filled, or one folder in embeddings/ of a table"
+        )
     for setting, methods in found.items():
         (first, ours), *others = methods.items()
         for name, theirs in others:
@@ -43,6 +50,26 @@ def load_saved(folder: Path) -> dict[str, dict[str, Both]]:
                     f"{folder / setting}: {first!r} and {name!r} embed different pictures; remove the older"
                 )
     return found
+
+
+def is_saved(folder: Path, setting: str, method: str) -> bool:
+    """Whether ``save_both`` has written this one."""
+    return (folder / setting / method / "gallery.safetensors").is_file()
+
+
+def score_saved(saved: dict[str, dict[str, Both]]) -> dict[str, dict[str, Scores]]:
+    """Scores of all methods by the same rules in every setting, so that mAP is nowhere interpolated.
+
+    Depths of P@k that a gallery is too small for are left out.
+    """
+    scores: dict[str, dict[str, Scores]] = {}
+    for setting, methods in saved.items():
+        smallest = min(len(gallery) for _, gallery in methods.values())
+        rules = {"ks": tuple(k for k in (1, 5, 15) if k <= smallest), "label_spaces": setting}
+        if setting == SETTING:
+            rules["split"] = SPLIT
+        scores[setting] = {name: evaluate(*both, **rules) for name, both in methods.items()}
+    return scores
 
 
 def method_of(saved: dict[str, dict[str, Both]], setting: str, method: str) -> Both:

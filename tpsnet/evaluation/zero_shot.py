@@ -40,6 +40,10 @@ RULES = {
 }
 
 
+SETTING = "zero-shot"  # as tables and folders name it
+SPLIT = "trained on seen classes, asked with unseen ones"
+
+
 @dataclass(frozen=True)
 class ZeroShotScores:
     """The numbers of one direction, in percent, with their protocol.
@@ -66,7 +70,7 @@ def evaluate_zero_shot(
     chunk: int = 256,
     *,
     label_spaces: str = "closed",
-    split: str = "all",
+    split: str = SPLIT,
     epoch: str = "last",
     seeds: tuple[int, ...] = (),
 ) -> ZeroShotScores:

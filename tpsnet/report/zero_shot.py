@@ -1,6 +1,6 @@
 """The page of zero-shot retrieval: both galleries, CLAIR without its parts, the headroom of its losses."""
 
-from tpsnet.report.parts import by_direction, made_with, overall, protocol, table
+from tpsnet.report.parts import by_direction, made_with, overall, protocol, seeds_of, table
 
 METRICS = ("mAP@all", "mAP@200", "Prec@100", "Prec@200")
 KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gallery: unseen and seen classes"}
@@ -41,10 +41,10 @@ def zero_shot_markdown(
 
 
 def _others(rows: list[dict], others: list[dict]) -> list[str]:
-    """The others beside what else was run on their pair with their seed."""
-    where = {(tuple(row["pair"]), row["seed"]) for row in others}
-    both = [row for row in rows if (tuple(row["pair"]), row["seed"]) in where] + others
-    ((names, seed),) = where
+    """The others beside what else was run on their pair with their seed; a floor may have none."""
+    names, seed = others[0]["pair"], others[0]["seed"]
+    here = [row for row in rows if list(row["pair"]) == list(names)]
+    both = [row for row in here if row["seed"] == seed or len(seeds_of(here, row["row"])) == 1] + others
     return [
         "## Beside systems that were not made for it",
         f"Both directions of {' ↔ '.join(names)}, seed {seed}; gallery of unseen classes.",

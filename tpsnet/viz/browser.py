@@ -37,8 +37,8 @@ class RetrievalBrowser(anywidget.AnyWidget):
         k: results shown.
         order: of the query list at the start, one of ``ORDERS``.
         page: queries on a page.
-        sample: queries drawn on the saved contact sheet: the first of ``"worst first"`` (of the last model),
-            spread over the other orders.
+        sample: queries drawn on the saved contact sheet: the first of ``"worst first"`` (of the first model,
+            with which the page opens too), spread over the other orders.
 
     Raises:
         InputError: models of different pictures, ``k`` outside the gallery, or picture files that are gone.
@@ -130,7 +130,7 @@ class RetrievalBrowser(anywidget.AnyWidget):
     def sheet(self) -> bytes:
         """The saved view as PNG: for some queries the ranking of each model, one under the other."""
         rows, headings = [], []
-        listing = self._listing(list(self.pairs)[-1], self.orders[0])
+        listing = self._listing(next(iter(self.pairs)), self.orders[0])
         apart = 1 if self.orders[0] == "worst first" else len(listing) // self.sample
         for query in listing[::apart][: self.sample]:
             for model in self.pairs:
@@ -162,7 +162,9 @@ class RetrievalBrowser(anywidget.AnyWidget):
                 keys = _turns(self.query.labels)
             case "worst first":  # among equals class by class, or the first page is one class
                 turns = _turns(self.query.labels).argsort(stable=True)
-                return turns[self.precision(model)[turns].argsort(stable=True)].tolist()
+                # Without a picture of its class in the gallery no query can do better.
+                keys = self.precision(model) + 101 * ~torch.isin(self.query.labels, self.gallery.labels)
+                return turns[keys[turns].argsort(stable=True)].tolist()
             case "as stored":
                 keys = torch.zeros(len(self.query))
             case _:

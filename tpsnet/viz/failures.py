@@ -6,10 +6,9 @@ import torch
 from PIL import Image
 
 from tpsnet.evaluation import flipped, hubs, rank, style_before_class
+from tpsnet.evaluation.saved import Both
 from tpsnet.types import Embeddings
 from tpsnet.viz.thumbnails import Tile, contact_sheet
-
-Both = tuple[Embeddings, Embeddings]  # queries and gallery
 
 
 def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> Image.Image:
@@ -29,13 +28,15 @@ def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> I
         most = found.occurrence.argsort(descending=True, stable=True)[:shown].tolist()
         times, wrong = found.occurrence.tolist(), found.wrong.tolist()
         rows.append([Tile(gallery.paths[i], f"{times[i]}, {wrong[i]} wrong") for i in most])
-        fair = k * len(query) / len(gallery)
+        fair = float(found.occurrence.double().mean())
         headings.append(f"{name}: skewness {found.skewness:.1f}, {fair:.0f} times each, if all were equal")
     return _coloured(rows, headings, 72)
 
 
 def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> Image.Image | None:
     """Queries whose own style wins over their class: the query, what wins, the gallery's first.
+
+    Verdicts do not count: a rejected query, or one without a match, has a style too.
 
     Args:
         query: the pictures that ask.
@@ -52,11 +53,10 @@ def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> I
     lost = _spread((winner >= 0).nonzero()[:, 0].tolist(), shown)
     if not lost:
         return None
-    first = rank(query.subset(lost), gallery, 1)
     rows = [
         [_tile(query, i) for i in lost],
         [_tile(query, int(winner[i]), False) for i in lost],
-        _answers(first.indices[:, 0].tolist(), first.relevant[:, 0].tolist(), gallery),
+        _answers(query.subset(lost), gallery),
     ]
     own = f"nearest among {query.domain}"
     return _coloured(rows, ["query", own, f"nearest among {gallery.domain}"], 64)
@@ -85,8 +85,7 @@ def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int 
         rows.append([_tile(before[0], i) for i in chosen])
         headings.append(f"{kind} by {names[1]}: {len(queries)} of {len(before[0])} queries")
         for name, (query, gallery) in zip(names, (before, after), strict=True):
-            first = rank(query.subset(chosen), gallery, 1)
-            rows.append(_answers(first.indices[:, 0].tolist(), first.relevant[:, 0].tolist(), gallery))
+            rows.append(_answers(query.subset(chosen), gallery))
             headings.append(f"first answer of {name}")
     return _coloured(rows, headings, 64) if rows else None
 
@@ -102,8 +101,15 @@ def _tile(domain: Embeddings, position: int, right: bool | None = None) -> Tile:
     return Tile(domain.paths[position], domain.class_names[int(domain.labels[position])], right)
 
 
-def _answers(items: Sequence[int], right: Sequence[bool], gallery: Embeddings) -> list[Tile]:
-    return [_tile(gallery, i, r) for i, r in zip(items, right, strict=True)]
+def _answers(query: Embeddings, gallery: Embeddings) -> list[Tile]:
+    """First answers; one that is withheld by "no match" is wrong, whatever it is."""
+    first = rank(query, gallery, 1)
+    tiles = []
+    for row, item in enumerate(first.indices[:, 0].tolist()):
+        tile = _tile(gallery, item, bool(first.relevant[row, 0]))
+        away = bool(first.rejected[row])
+        tiles.append(Tile(tile.picture, "no match", False) if away else tile)
+    return tiles
 
 
 def _coloured(rows: list[list[Tile]], headings: list[str], size: int) -> Image.Image:

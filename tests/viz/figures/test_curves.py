@@ -59,6 +59,7 @@ def test_methods_stand_side_by_side_in_each_setting(domain, noisier):
     figure = comparison_bars({"closed": {"frozen CLIP": bad, "UEM": good}, "open": {"UEM": bad}})
     assert [(t.name, t.x) for t in figure.data] == [("frozen CLIP", ("closed",)), ("UEM", ("closed", "open"))]
     assert figure.data[1].y == pytest.approx((good.mean_ap, bad.mean_ap), abs=0.006)
+    assert figure.layout.xaxis.categoryarray == ("closed", "open")
     assert figure.data[0].marker.color == FAINT and figure.data[1].marker.color == PALETTE[0]
     many = {f"UEM {i}": good for i in range(9)} | {f"frozen {i}": bad for i in range(3)}
     assert len(comparison_bars({"closed": many}).data) == 12

@@ -147,5 +147,6 @@ def comparison_bars(scores: Mapping[str, Mapping[str, Scores]]) -> go.Figure:
         )
     figure.update_layout(template=TEMPLATE, barmode="group", bargap=0.2, width=900, height=400)
     figure.update_layout(legend={"y": 1.12})
+    figure.update_xaxes(categoryorder="array", categoryarray=list(scores))
     figure.update_yaxes(title="mAP@All, percent")
     return figure
