@@ -18,7 +18,7 @@ reproduce table universal zero-shot: $(READY)
 	@$(PY) -m tpsnet.cli $@
 
 test: $(READY)
-	@$(PY) -m pytest -q -n 2 --dist loadgroup
+	@$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from joblib import cpu_count
 from open_clip.model import CLIP
 from pictures import write_tree
@@ -24,8 +25,9 @@ if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one process must do alone takes longest, so that it begins first."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """The longest file first; what needs the notebooks that it executes last."""
+    places = {"test_notebooks_executed.py": 0, "test_reopened.py": 2}
+    items.sort(key=lambda item: places.get(item.path.name, 1))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,12 +122,19 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 def executed_notebooks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every notebook of the repository executed once, in order, with its defaults; by its name.
 
-    Copies run in ``<folder>/notebooks``, so that what they write to ``../runs`` stays in the folder.
+    Copies run in ``<folder>/notebooks``, so that what they write to ``../runs`` stays in the folder. Of
+    several processes the first executes them, and the others wait.
     """
-    folder = tmp_path_factory.mktemp("executed")
-    shutil.copytree(Path(__file__).parents[1] / "notebooks", folder / "notebooks")
-    sources = sorted((folder / "notebooks").glob("*.ipynb"))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if processes == 1 else base.parent) / "executed"
+    sources = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
     outputs = {source.stem: folder / "executed" / source.name for source in sources}
-    for number, source in enumerate(sources, 1):
-        run_notebook(source, outputs[source.stem], label=f"[{number}/{len(sources)}]")
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(sources[0].parent, folder / "notebooks")
+            for number, name in enumerate(outputs, 1):
+                copy = folder / "notebooks" / f"{name}.ipynb"
+                run_notebook(copy, outputs[name], label=f"[{number}/{len(outputs)}]")
+            (folder / "complete").touch()
     return outputs

@@ -49,7 +49,6 @@ def browser_notebook(executed_notebooks: dict[str, Path]) -> Path:
 
 
 NOTEBOOKS = ["small", "browser_notebook"]
-pytestmark = pytest.mark.xdist_group("executed notebooks")
 
 
 @pytest.mark.parametrize("which", NOTEBOOKS)

@@ -122,7 +122,12 @@ def test_each_step_is_followed(backbone, pair):
     before = method.prototypes.clone()
     head.refresh(1)
     assert torch.equal(method.prototypes, before)
-    head.losses(*both(method, pair))
+    batches = both(method, pair)
+    head.losses(*batches)
+    rows, labels = method._latest
+    kept = [(method.pseudo[b.domain], b.index.repeat(2)) for b in batches]
+    torch.testing.assert_close(rows.norm(dim=1), torch.cat([p.confidence[i] for p, i in kept]))
+    assert torch.equal(labels, torch.cat([p.labels[i] for p, i in kept]))
     head.after_step()
     assert not torch.equal(method.prototypes, before) and not method.prototypes.requires_grad
 
