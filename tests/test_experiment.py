@@ -8,7 +8,7 @@ from pictures import write_tree
 
 from tpsnet import experiment
 from tpsnet.backbone import load_backbone
-from tpsnet.evaluation import evaluate
+from tpsnet.evaluation import evaluate, load_saved
 from tpsnet.experiment import run_row, train_pair, with_verdicts
 from tpsnet.methods import UEM, Frozen
 from tpsnet.pair import Pair, embeddings, load_pair
@@ -53,6 +53,18 @@ def test_a_pair_of_the_first_classes(root):
     pair = load_pair(root, ("flat", "line"), 32, classes=2)
     assert pair.n_classes == 2 and [len(i) for i in pair.images] == [10, 10]
     assert {p.parent.name for d in pair.domains for p in d.paths} == {"ant", "bee"}
+
+
+def test_a_row_keeps_its_embeddings(root, small_clip, short, tmp_path):
+    """A pair as it is stands under the closed setting; verdicts are kept under a universal one."""
+    backbone = load_backbone(small_clip)
+    pair = load_pair(root, ("flat", "line"), backbone.image_size)
+    for setting in (None, "open"):
+        run_row("frozen CLIP", backbone, pair, 0, setting, kept=tmp_path)
+    saved = load_saved(tmp_path)
+    closed, opened = saved["closed"]["frozen CLIP"], saved["open"]["frozen CLIP"]
+    assert torch.equal(closed[1].vectors, embeddings(Frozen(backbone), pair)[1].vectors)
+    assert closed[0].rejected is None and opened[0].rejected is not None
 
 
 def test_each_method_is_judged_by_its_own_rule(root, small_clip):

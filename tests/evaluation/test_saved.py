@@ -60,6 +60,12 @@ def test_half_a_pair_is_not_taken_for_a_whole_one(both, tmp_path, monkeypatch):
         load_saved(tmp_path)
 
 
+def test_a_file_that_cannot_be_replaced_is_one_line(both, tmp_path):
+    (tmp_path / "open" / "UEM" / "gallery.safetensors").mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot replace"):
+        save_both(tmp_path, "open", "UEM", both)
+
+
 def test_scores_know_their_setting_and_leave_out_depths(both):
     scores = score_saved({"open": {"UEM": both}, "zero-shot": {"UEM": both}})
     assert list(scores["open"]["UEM"].precision) == [1] and scores["open"]["UEM"].card.label_spaces == "open"

@@ -20,7 +20,10 @@ def save_both(folder: Path, setting: str, method: str, both: Both) -> None:
         InputError: the folder cannot be written. Half a pair is never taken for a whole one.
     """
     query, gallery = (folder / setting / method / f"{role}.safetensors" for role in ("query", "gallery"))
-    gallery.unlink(missing_ok=True)
+    try:
+        gallery.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot replace {gallery} ({error}); choose another folder") from None
     both[0].save(query)
     both[1].save(gallery)
 

@@ -8,7 +8,7 @@ from PIL import Image
 from tpsnet.evaluation import flipped, hubs, rank, style_before_class
 from tpsnet.evaluation.saved import Both
 from tpsnet.types import Embeddings
-from tpsnet.viz.thumbnails import Tile, contact_sheet
+from tpsnet.viz.thumbnails import Tile, contact_sheet, paletted
 
 
 def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> Image.Image:
@@ -30,7 +30,7 @@ def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> I
         rows.append([Tile(gallery.paths[i], f"{times[i]}, {wrong[i]} wrong") for i in most])
         fair = float(found.occurrence.double().mean())
         headings.append(f"{name}: skewness {found.skewness:.1f}, {fair:.0f} times each, if all were equal")
-    return _coloured(rows, headings, 72)
+    return paletted(contact_sheet(rows, headings, size=72))
 
 
 def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> Image.Image | None:
@@ -59,7 +59,8 @@ def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> I
         _answers(query.subset(lost), gallery),
     ]
     own = f"nearest among {query.domain}"
-    return _coloured(rows, ["query", own, f"nearest among {gallery.domain}"], 64)
+    headings = ["query", own, f"nearest among {gallery.domain}"]
+    return paletted(contact_sheet(rows, headings, size=64))
 
 
 def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int = 10) -> Image.Image | None:
@@ -87,7 +88,7 @@ def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int 
         for name, (query, gallery) in zip(names, (before, after), strict=True):
             rows.append(_answers(query.subset(chosen), gallery))
             headings.append(f"first answer of {name}")
-    return _coloured(rows, headings, 64) if rows else None
+    return paletted(contact_sheet(rows, headings, size=64)) if rows else None
 
 
 def _spread(positions: Sequence[int], shown: int) -> list[int]:
@@ -104,14 +105,8 @@ def _tile(domain: Embeddings, position: int, right: bool | None = None) -> Tile:
 def _answers(query: Embeddings, gallery: Embeddings) -> list[Tile]:
     """First answers; one that is withheld by "no match" is wrong, whatever it is."""
     first = rank(query, gallery, 1)
-    tiles = []
-    for row, item in enumerate(first.indices[:, 0].tolist()):
-        tile = _tile(gallery, item, bool(first.relevant[row, 0]))
-        away = bool(first.rejected[row])
-        tiles.append(Tile(tile.picture, "no match", False) if away else tile)
-    return tiles
-
-
-def _coloured(rows: list[list[Tile]], headings: list[str], size: int) -> Image.Image:
-    """The sheet in 256 colours: a notebook stores a third of the full one."""
-    return contact_sheet(rows, headings, size).quantize(256, dither=Image.Dither.NONE)
+    columns = (first.indices[:, 0], first.relevant[:, 0], first.rejected)
+    return [
+        Tile(gallery.paths[item], "no match", False) if away else _tile(gallery, item, right)
+        for item, right, away in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -97,10 +97,15 @@ def contact_sheet(
     return sheet
 
 
+def paletted(sheet: Image.Image) -> Image.Image:
+    """A contact sheet in 256 colours: as PNG a third of the full one's size."""
+    return sheet.quantize(256, dither=Image.Dither.NONE)
+
+
 def png(sheet: Image.Image) -> bytes:
-    """A contact sheet as PNG of 256 colours, a third of the full one's size."""
+    """A contact sheet as PNG of 256 colours."""
     buffer = io.BytesIO()
-    sheet.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    paletted(sheet).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
