@@ -21,7 +21,7 @@ def blocks(method: CLAIR, images) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_clip_vector_stays_beside_the_trained_one(backbone, pair):
     """Before and after training, in its share; only the first domain is mapped."""
-    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, head_share=0.36))
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, trained_share=0.36))
     floor = Frozen(backbone, pair)
     start = blocks(method, pair[1])[1]
     fit(method, pair)
@@ -33,18 +33,20 @@ def test_the_clip_vector_stays_beside_the_trained_one(backbone, pair):
 
 @pytest.mark.parametrize("kind", ["procrustes", "ridge"])
 def test_the_map_takes_the_first_domain_to_the_second(backbone, pair, kind):
-    cfg = dataclasses.replace(CONFIG, map=kind, map_share=0.4, map_penalty=0.1, head_share=0.0)
-    method = CLAIR(backbone, *pair, cfg)
+    """Both halves of an embedding, and no other domain."""
+    cfg = dataclasses.replace(CONFIG, map=kind, map_penalty=0.1)
+    method, plain = (CLAIR(backbone, *pair, c) for c in (cfg, dataclasses.replace(cfg, map="none")))
     w = method.texts.cross_domain_map()
     here, there = (centred(method.texts(NAMES, images.name)).double() for images in pair)
     assert (here @ w - there).norm() < (here - there).norm() < (here @ w.T - there).norm()
-    floor = Frozen(backbone, pair).embed(pair[0]).double()
-    expected = F.normalize(0.6 * floor + 0.4 * floor @ w, dim=1).float()
-    torch.testing.assert_close(blocks(method, pair[0])[0], expected, atol=3e-3, rtol=0)
+    for mapped, start, share in zip(blocks(method, pair[0]), blocks(plain, pair[0]), (0.4, 0.6), strict=True):
+        expected = share**0.5 * F.normalize(start.double() @ w, dim=1).float()
+        torch.testing.assert_close(mapped, expected, atol=3e-3, rtol=0)
+    assert torch.equal(method.embed(pair[1]), plain.embed(pair[1]))
 
 
 def test_without_a_map_both_domains_stay(backbone, pair):
-    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, map="none", head_share=0.0))
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, map="none", trained_share=0.0))
     floor = Frozen(backbone, pair).embed(pair[0])
     torch.testing.assert_close(blocks(method, pair[0])[0], floor, atol=2e-3, rtol=0)
 
@@ -65,14 +67,14 @@ def both(method: CLAIR, pair, n: int = 12) -> list[Batch]:
 def test_every_contrast_weighs_pictures_by_their_confidence(backbone, pair, term):
     """Equal confidences are plain contrast; other ones change it."""
     method = CLAIR(backbone, *pair, CONFIG)
-    method._begin_head_epoch(0)
+    method._begin_image_epoch(0)
     found = []
     for weights in (torch.ones(24), torch.full((24,), 0.3), torch.linspace(0, 1, 24)):
         n = [len(images) for images in pair]
         method.pseudo = [
             dataclasses.replace(p, confidence=weights[:k]) for p, k in zip(method.pseudo, n, strict=True)
         ]
-        found.append(float(method._head_losses(*both(method, pair))[term].detach()))
+        found.append(float(method._image_losses(*both(method, pair))[term].detach()))
     assert found[0] == pytest.approx(found[1], rel=1e-5) and abs(found[0] - found[2]) > 1e-4
 
 
@@ -87,8 +89,8 @@ def test_confidence_weighs_the_texts_too(backbone, pair):
 
 
 def test_prototypes_are_weighted_means_over_both_domains(backbone, pair):
-    method = CLAIR(backbone, *pair, CONFIG)
-    method._begin_head_epoch(0)
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, map="none"))
+    method._begin_image_epoch(0)
     rows = torch.cat([blocks(method, images)[1] for images in pair])
     labels = torch.cat([p.labels for p in method.pseudo])
     weight = torch.cat([p.confidence for p in method.pseudo])
@@ -117,18 +119,18 @@ def test_prototypes_follow_the_pictures_of_each_step(backbone, pair):
 
 def test_each_step_is_followed(backbone, pair):
     method = CLAIR(backbone, *pair, CONFIG)
-    head = method.stages()[-1]
-    head.refresh(0)
+    stage = method.stages()[-1]
+    stage.refresh(0)
     before = method.prototypes.clone()
-    head.refresh(1)
+    stage.refresh(1)
     assert torch.equal(method.prototypes, before)
     batches = both(method, pair)
-    head.losses(*batches)
+    stage.losses(*batches)
     rows, labels = method._latest
     kept = [(method.pseudo[b.domain], b.index.repeat(2)) for b in batches]
     torch.testing.assert_close(rows.norm(dim=1), torch.cat([p.confidence[i] for p, i in kept]))
     assert torch.equal(labels, torch.cat([p.labels[i] for p, i in kept]))
-    head.after_step()
+    stage.after_step()
     assert not torch.equal(method.prototypes, before) and not method.prototypes.requires_grad
 
 
@@ -151,7 +153,7 @@ def test_given_labels_are_taken_as_they_are(backbone, pair):
 
 def test_the_log_tells_what_became_of_the_labels(backbone, pair):
     rows = fit(CLAIR(backbone, *pair, CONFIG), pair)
-    assert [row["stage"] for row in rows] == ["texts"] * 2 + ["head"] * 2
+    assert [row["stage"] for row in rows] == ["texts"] * 2 + ["images"] * 2
     for row in rows:
         assert row["kept"] + row["corrected"] + row["doubted"] == pytest.approx(1)
         assert row["doubted"] > 0
@@ -168,23 +170,51 @@ def test_the_context_carries_over_to_other_names(backbone, pair):
 
 def test_learned_prompts_can_be_left_out(backbone, pair):
     method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, context=0, visual_prompts=0))
-    assert [stage.name for stage in method.stages()] == ["head"]
-    trained = [n for n, p in method.named_parameters() if p.requires_grad]
-    assert trained == ["head.project.weight"]
+    assert [stage.name for stage in method.stages()] == ["images"]
+    unlocked = {id(p) for p in method._unlocked}
+    assert {id(p) for p in method.parameters() if p.requires_grad} == unlocked
     fit(method, pair)
 
 
-def test_the_tower_gets_no_gradient_and_is_not_trained(backbone, pair):
-    method = CLAIR(backbone, *pair, CONFIG)
+def test_training_starts_at_the_centred_clip_vector(backbone, pair):
+    """Exactly without visual prompts; with them nearly so, since they look almost everywhere alike."""
+    floor = Frozen(backbone, pair).embed(pair[1])
+    for prompts, tolerance in ((0, 2e-3), (4, 3e-2)):
+        cfg = dataclasses.replace(CONFIG, visual_prompts=prompts, trained_share=1.0)
+        trained = blocks(CLAIR(backbone, *pair, cfg), pair[1])[1]
+        torch.testing.assert_close(trained, floor, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("groups", "moved"), [(0, set()), (1, {"proj"}), (2, {"proj", "ln_post", "transformer.resblocks.1"})]
+)
+def test_only_the_last_groups_of_the_tower_are_trained(backbone, pair, groups, moved):
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, tower_groups=groups))
+    frozen = {n: p.clone() for n, p in method.frozen.state_dict().items()}
     fit(method, pair)
-    assert not any(p.requires_grad or p.grad is not None for p in method.backbone.parameters())
+    assert all(torch.equal(v, frozen[n]) for n, v in method.frozen.state_dict().items())
+    changed = {n for n, v in method.backbone.tower.state_dict().items() if not torch.equal(v, frozen[n])}
+    assert {part for part in moved if any(n.startswith(part) for n in changed)} == moved
+    assert all(n.startswith(tuple(moved)) for n in changed)
+    assert not any(p.grad is not None for p in method.backbone.clip.transformer.parameters())
+
+
+def test_the_rates_are_those_of_the_settings(backbone, pair):
+    cfg = dataclasses.replace(CONFIG, tower_groups=2, prompt_lr=0.5, tower_lr=0.25)
+    method = CLAIR(backbone, *pair, cfg)
+    prompts, tower = method.stages()[-1].parameters
+    assert (prompts["lr"], tower["lr"]) == (0.5, 0.25)
+    assert len(prompts["params"]) == 1 and prompts["params"][0].shape[:2] == (2, 4)
+    assert any(p is method.backbone.clip.visual.proj for p in tower["params"])
 
 
 def test_bad_input_is_one_line(backbone, pair):
     refused = {
         "empty list|no class names": {"names": ()},
         "names a class twice": {"names": ("ant", "ant")},
-        "larger vocabulary": {"map_rank": 5},
+        "larger vocabulary": {"map": "procrustes", "map_rank": 5},
+        "belongs to map='procrustes'": {"map_rank": 2},
+        "nothing to train": {"visual_prompts": 0, "tower_groups": 0},
     }
     for message, changes in refused.items():
         with pytest.raises(InputError, match=message):

@@ -1,6 +1,7 @@
 """A CLIP as unit vectors, image tokens, and texts with learned words."""
 
 import contextlib
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -51,6 +52,25 @@ class Backbone(nn.Module):
     def tower(self) -> nn.Module:
         """The image tower: what fine-tuning trains."""
         return self.clip.visual
+
+    def unlock(self, groups: int) -> list[nn.Parameter]:
+        """Freeze everything but the last groups of the image tower, and give their parameters.
+
+        Args:
+            groups: how many, as open_clip counts them (``--lock-image-unlocked-groups``): the last blocks,
+                and the projection with them or as a group of its own; 0 is nothing, too many are all.
+        """
+        self.requires_grad_(False)
+        if groups:
+            self.tower.requires_grad_(True)
+            try:
+                with warnings.catch_warnings():  # open_clip takes timm's helpers by their former name
+                    warnings.simplefilter("ignore", FutureWarning)
+                    self.tower.lock(groups)
+            except AssertionError:  # its ResNets lock whole; their children stand in the order of the pass
+                for child in list(self.tower.children())[:-groups]:
+                    child.requires_grad_(False)
+        return [p for p in self.tower.parameters() if p.requires_grad]
 
     def encode_image(
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None

@@ -1,18 +1,18 @@
 r"""CLAIR: CLIP-aided, weakly supervised zero-shot retrieval across domains (BMVC 2025, arXiv:2508.12290).
 
 Training sees pictures and the **names** of the seen classes, no labels. Stage 1 learns a context for the
-texts on pseudo-labels; stage 2 trains visual prompts and a projection on the frozen tower,
+texts on pseudo-labels; stage 2 trains visual prompts and the last groups of the tower,
 :math:`L = \lambda_1 L_{ii} + \lambda_2 L_{ic} + \lambda_3 L_{id}`, each picture by its confidence; a map in
 closed form, from texts alone, takes the first domain to the second.
 
 The abstract names the five parts; equations, architecture and settings are not published, so that every one
-of them is INFERRED (see ``text_labels``, ``supervised``, ``text_map``, ``prompted_head`` and the fields of
+of them is INFERRED (see ``text_labels``, ``supervised``, ``text_map``, ``visual_prompts`` and the fields of
 ``CLAIRConfig``). What we do on purpose:
 
-- The CLIP tower stays frozen, and its vector **less the mean of its domain's seen pictures** stays in the
-  embedding: the trained part stands beside it, :math:`[\sqrt{1-s}\,v, \sqrt{s}\,h]`, so that a similarity is
-  the weighted mean of both. Fine-tuned towers, and residuals into v, lose what CLIP knows of unseen classes.
-- The map applies to v alone, which is still in CLIP's space, and to the first domain alone: one embedding of
+- Training starts at the CLIP vector **less the mean of its domain's seen pictures** and moves it gently. The
+  frozen one, v, stays in the embedding: the trained z stands beside it, :math:`[\sqrt{1-s}\,v, \sqrt{s}\,z]`,
+  so that a similarity is the weighted mean of both, and what CLIP knows of unseen classes is kept.
+- The map applies to both, since z has not left CLIP's space, and to the first domain alone: one embedding of
   each domain then serves both directions.
 - Texts are centred as pictures are, by their mean over the seen names.
 """
@@ -29,7 +29,7 @@ from tpsnet.backbone import Backbone, autocast, embed_all
 from tpsnet.losses import inter_domain, inter_instance, prototype_contrast
 from tpsnet.methods.clair_config import CLAIRConfig
 from tpsnet.methods.clair_texts import DomainTexts, centred
-from tpsnet.methods.prompted_head import PromptedHead, first_look
+from tpsnet.methods.visual_prompts import VisualPrompts, first_look
 from tpsnet.targets import apply_map, class_means, kmeans, momentum_update, refine, text_votes
 from tpsnet.types import Batch, Images, InputError, Stage
 
@@ -38,7 +38,7 @@ class CLAIR(nn.Module):
     """The network, its texts, its pseudo-labels and its two stages.
 
     Args:
-        backbone: the CLIP; a copy is kept, and nothing of it is trained.
+        backbone: the CLIP; a copy of it is trained, the one given stays as it is.
         first: pictures of seen classes of one domain, without labels; the map takes this domain to the other.
         second: those of the other.
         cfg: settings, with the names of the seen classes.
@@ -48,8 +48,8 @@ class CLAIR(nn.Module):
         pseudo: refined pseudo-labels of both domains, as the losses use them.
 
     Raises:
-        InputError: no names or a doubled one; a rank of the map that the vocabulary does not span; the
-            backbone is no CLIP.
+        InputError: no names or a doubled one; a rank of the map that the vocabulary does not span; nothing
+            to train; the backbone is no CLIP.
     """
 
     def __init__(
@@ -67,7 +67,11 @@ class CLAIR(nn.Module):
             raise InputError("the list of seen classes names a class twice; name each once")
         self.cfg, self.domains, self._given = cfg, (first.name, second.name), given
         self.pair = (first, second)
-        self.backbone = copy.deepcopy(backbone).eval().requires_grad_(False)
+        if not (cfg.tower_groups or cfg.visual_prompts):
+            raise InputError("CLAIR has nothing to train: ask for groups of the tower, or visual prompts")
+        self.backbone = copy.deepcopy(backbone).eval()
+        self._unlocked = self.backbone.unlock(cfg.tower_groups)
+        self.frozen = copy.deepcopy(self.backbone.tower).requires_grad_(False)
         self.device = backbone.mean.device
         self.texts = DomainTexts(self.backbone, self.domains, cfg)
         self.texts.cross_domain_map()  # no names, or a rank that cannot be had, end here
@@ -77,14 +81,16 @@ class CLAIR(nn.Module):
         self._clusters = [self._cluster(vectors) for vectors in self._vectors]
         with torch.random.fork_rng():
             torch.manual_seed(cfg.seed)
-            self.head = PromptedHead(looks, backbone.dim, cfg.visual_prompts)
+            self.prompts = VisualPrompts(looks, cfg.visual_prompts) if cfg.visual_prompts else None
         self.register_buffer("prototypes", torch.zeros(len(cfg.names), backbone.dim))
         self.to(self.device)
         self._renew(learned=False)
 
     def stages(self) -> list[Stage]:
-        """The context of the texts (if there is one), then visual prompts and projection."""
+        """The context of the texts (if there is one), then visual prompts and tower."""
         cfg, context = self.cfg, list(self.texts.parameters())
+        prompts = list(self.prompts.parameters()) if self.prompts else []
+        groups = [{"params": prompts, "lr": cfg.prompt_lr}, {"params": self._unlocked, "lr": cfg.tower_lr}]
         texts = Stage(
             name="texts",
             epochs=cfg.text_epochs,
@@ -95,11 +101,11 @@ class CLAIR(nn.Module):
             batch_size=512,
             refresh=self._begin_text_epoch,
         )
-        head = Stage(
-            name="head",
+        images = Stage(
+            name="images",
             epochs=cfg.epochs,
-            parameters=[{"params": list(self.head.parameters()), "lr": cfg.head_lr}],
-            losses=self._head_losses,
+            parameters=[group for group in groups if group["params"]],
+            losses=self._image_losses,
             weights={
                 "instance": cfg.instance_weight,
                 "cluster": cfg.cluster_weight,
@@ -107,10 +113,10 @@ class CLAIR(nn.Module):
             },
             views=2,
             batch_size=cfg.batch_size,
-            refresh=self._begin_head_epoch,
+            refresh=self._begin_image_epoch,
             after_step=self._follow,
         )
-        return [texts, head] if context else [head]
+        return [texts, images] if context else [images]
 
     # Stage 1
 
@@ -132,13 +138,13 @@ class CLAIR(nn.Module):
 
     # Stage 2
 
-    def _begin_head_epoch(self, epoch: int) -> dict[str, float]:
+    def _begin_image_epoch(self, epoch: int) -> dict[str, float]:
         """Renew pseudo-labels from the learned texts; at first prototypes too, from all pictures."""
         shares = self._renew(learned=True)
         if epoch == 0:
             self.eval()
             rows = [
-                embed_all(lambda x, d=d: self._encode(x, d)[1], images, device=self.device).to(self.device)
+                embed_all(lambda x, d=d: self._encode(x, d), images, device=self.device).to(self.device)
                 for d, images in enumerate(self.pair)
             ]
             weighted = torch.cat([z * p.confidence[:, None] for z, p in zip(rows, self.pseudo, strict=True)])
@@ -151,11 +157,11 @@ class CLAIR(nn.Module):
         means, counts = class_means(*self._latest, len(self.prototypes))
         self.prototypes.copy_(momentum_update(self.prototypes, means, counts, self.cfg.prototype_momentum))
 
-    def _head_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
+    def _image_losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         tau = self.cfg.temperature
         sides = []
         for batch in (first, second):
-            z = self._encode(torch.cat([batch.view1, batch.view2]), batch.domain)[1]
+            z = self._encode(torch.cat([batch.view1, batch.view2]), batch.domain)
             found = self.pseudo[batch.domain]
             sides.append((z, found.labels[batch.index].repeat(2), found.confidence[batch.index].repeat(2)))
         weighted, labels = (
@@ -199,18 +205,18 @@ class CLAIR(nn.Module):
 
     # Embeddings
 
-    def _encode(
-        self, images: Float[Tensor, "batch 3 size size"], domain: int
-    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
-        """Centred CLIP vectors and the head's, unit rows."""
-        with torch.no_grad(), autocast(self.device):
+    def _encode(self, images: Float[Tensor, "batch 3 size size"], domain: int) -> Float[Tensor, "batch dim"]:
+        """The trained vectors, unit rows."""
+        with autocast(self.device):
             vectors, tokens = self.backbone.encode_tokens(images)
+        centred_vectors = vectors - self.offsets[domain]
+        if self.prompts is None:
+            return F.normalize(centred_vectors, dim=1)
         with torch.autocast(self.device.type, enabled=False):  # ``embed_all`` has switched it on
-            trained = self.head(tokens.float(), domain)
-        return F.normalize(vectors.float() - self.offsets[domain], dim=1), trained
+            return F.normalize(centred_vectors + self.prompts(tokens, domain), dim=1)
 
     def embed(self, images: Images) -> Float[Tensor, "n twice"]:
-        """Unit rows, on the CPU: the (mapped) CLIP vector beside the trained one.
+        """Unit rows, on the CPU: the frozen CLIP vector beside the trained one, both mapped.
 
         Raises:
             InputError: the domain is neither of the two trained on.
@@ -218,14 +224,15 @@ class CLAIR(nn.Module):
         if images.name not in self.domains:
             raise InputError(f"domain {images.name!r} is not one of the trained pair {list(self.domains)}")
         self.eval()
-        domain, share = self.domains.index(images.name), self.cfg.head_share
+        domain, share = self.domains.index(images.name), self.cfg.trained_share
         to_other = self.texts.cross_domain_map() if domain == 0 else None
 
         def both(x: Tensor) -> Tensor:
-            vectors, trained = self._encode(x, domain)
+            start = self.backbone.encode_image(x, self.frozen) - self.offsets[domain]
+            halves = F.normalize(start, dim=1), self._encode(x, domain)
             if to_other is not None:
-                vectors = apply_map(vectors, to_other, self.cfg.map_share)
-            return torch.cat([(1 - share) ** 0.5 * vectors, share**0.5 * trained], dim=1)
+                halves = [apply_map(half, to_other) for half in halves]
+            return torch.cat([(1 - share) ** 0.5 * halves[0], share**0.5 * halves[1]], dim=1)
 
         with torch.no_grad():
             return embed_all(both, images, device=self.device)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tpsnet.backbone import Backbone, NamePrompt, class_texts
 from tpsnet.methods.clair_config import CLAIRConfig
 from tpsnet.targets import procrustes_map, ridge_map
+from tpsnet.types import InputError
 
 
 class DomainTexts(nn.Module):
@@ -44,12 +45,14 @@ class DomainTexts(nn.Module):
         return F.normalize(written + self.prompt(self.prompt.tokens(names, domain)), dim=1)
 
     def cross_domain_map(self) -> Float64[Tensor, "dim dim"] | None:
-        """W from the first domain to the second, for centred CLIP vectors; ``None`` where it is switched off.
+        """W from the first domain to the second, for centred vectors; ``None`` where it is switched off.
 
         Raises:
-            InputError: see ``text_map``.
+            InputError: a rank without Procrustes; see ``text_map``.
         """
         cfg = self.cfg
+        if cfg.map_rank is not None and cfg.map != "procrustes":
+            raise InputError(f"map_rank={cfg.map_rank} belongs to map='procrustes'; this is {cfg.map!r}")
         if cfg.map == "none":
             return None
         start, goal = (centred(self(cfg.vocabulary or cfg.names, name)) for name in self.domains)

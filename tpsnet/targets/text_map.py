@@ -76,18 +76,15 @@ def procrustes_map(
     return turned + rest_u @ p @ qt @ rest_v.T
 
 
-def apply_map(
-    vectors: Float[Tensor, "n dim"], to_goal: Float[Tensor, "dim dim"], share: float = 1.0
-) -> Float[Tensor, "n dim"]:
-    r"""Unit rows of :math:`(1 - \gamma) z + \gamma z W`, in the rows' own precision.
+def apply_map(vectors: Float[Tensor, "n dim"], to_goal: Float[Tensor, "dim dim"]) -> Float[Tensor, "n dim"]:
+    """Unit rows of z W, in the rows' own precision.
 
     Args:
-        vectors: unit rows.
+        vectors: z, unit rows.
         to_goal: W.
-        share: :math:`\gamma` in [0, 1].
     """
     z = vectors.double()
-    return F.normalize((1 - share) * z + share * z @ to_goal.to(z), dim=1).to(vectors.dtype)
+    return F.normalize(z @ to_goal.to(z), dim=1).to(vectors.dtype)
 
 
 def _checked(start: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:

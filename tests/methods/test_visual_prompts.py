@@ -1,0 +1,71 @@
+"""Visual prompts: a slow reference, nothing where they ask nothing, and the readout of mean tokens."""
+
+import torch
+
+from tpsnet.methods.visual_prompts import FirstLook, VisualPrompts, first_look
+
+
+def looks(rng: torch.Generator, width: int = 6) -> list[FirstLook]:
+    return [
+        FirstLook(
+            torch.randn(30, 5, generator=rng),
+            torch.randn(30, width, generator=rng),
+            torch.rand(width, generator=rng) + 0.5,
+        )
+        for _ in range(2)
+    ]
+
+
+def test_a_loop_over_pictures_and_prompts(rng):
+    both = looks(rng)
+    prompts = VisualPrompts(both, 3)
+    with torch.no_grad():
+        prompts.queries.normal_(generator=rng)
+    tokens = torch.randn(4, 9, 6, generator=rng)
+    spread = ((both[0].variance + both[1].variance) / 2).sqrt()
+    for domain in range(2):
+        for i, found in enumerate(prompts(tokens, domain)):
+            t = (tokens[i] - both[domain].tokens.mean(dim=0)) / spread
+            seen = []
+            for q in prompts.queries[domain].detach():
+                e = torch.exp(torch.tensor([float(q @ x) / 6**0.5 for x in t]))
+                seen.append(sum(w * x for w, x in zip(e / e.sum(), t, strict=True)))
+            expected = (sum(seen) / 3 - t.mean(dim=0)) @ prompts.readout
+            torch.testing.assert_close(found, expected)
+
+
+def test_prompts_that_ask_nothing_add_nothing(rng):
+    prompts, tokens = VisualPrompts(looks(rng), 2), torch.randn(2, 9, 6, generator=rng)
+    with torch.no_grad():
+        prompts.queries.zero_()
+    torch.testing.assert_close(prompts(tokens, 1), torch.zeros(2, 5), atol=1e-6, rtol=0)
+
+
+def test_only_the_queries_are_learned(rng):
+    prompts = VisualPrompts(looks(rng), 2)
+    assert [name for name, _ in prompts.named_parameters()] == ["queries"]
+    assert not any(b.requires_grad for b in prompts.buffers())
+
+
+def test_the_readout_solves_the_ridge_regression(rng):
+    """Its gradient is zero; vectors that are linear in the mean token are read off as they are."""
+    both = looks(rng)
+    prompts = VisualPrompts(both, 2, penalty=0.1)
+    x = torch.cat([o.tokens - o.tokens.mean(dim=0) for o in both]) / prompts.spread
+    y = torch.cat([o.vectors - o.vectors.mean(dim=0) for o in both])
+    gradient = x.T @ (x @ prompts.readout - y) + 0.1 * 60 * prompts.readout
+    torch.testing.assert_close(gradient, torch.zeros(6, 5), atol=1e-4, rtol=0)
+    w = torch.randn(6, 5, generator=rng)
+    linear = [FirstLook(o.tokens @ w + d, o.tokens, o.variance) for d, o in enumerate(both)]
+    exact = VisualPrompts(linear, 2, penalty=1e-9)
+    torch.testing.assert_close(exact.readout, exact.spread[:, None] * w, atol=1e-4, rtol=1e-4)
+
+
+def test_moments_are_those_of_all_tokens(backbone, pair):
+    found = first_look(backbone, pair[0])
+    vectors, tokens = backbone.encode_tokens(pair[0].pixels.float() / 255)
+    # Embedding may run in bfloat16, where the processor has it.
+    torch.testing.assert_close(found.tokens, tokens.mean(dim=1), atol=2e-2, rtol=2e-2)
+    variance = tokens.flatten(0, 1).var(dim=0, correction=0)
+    torch.testing.assert_close(found.variance, variance, atol=3e-2, rtol=3e-2)
+    torch.testing.assert_close(found.vectors, vectors, atol=2e-2, rtol=0)

@@ -1,0 +1,101 @@
+r"""Visual prompts: learned queries of a domain that ask an image's tokens for more than their mean.
+
+.. math:: h = \Big(\frac{1}{P} \sum_p \mathrm{softmax}(q_p^d\, \hat t^\top / \sqrt{w})\, \hat t
+          - \bar{\hat t}\Big)\, W, \qquad \hat t = (t - m_d) / \sigma
+
+with the tokens t of an image of domain d, their mean :math:`m_d` over the domain, and the spread
+:math:`\sigma` of each of the w channels over both. W reads a CLIP vector off the mean token; it is solved
+once, by ridge regression on what the frozen tower says of the pictures, and fixed: only queries are learned,
+so few numbers that little can be learned by heart, and a query of zero adds nothing.
+
+Source: CLAIR (BMVC 2025, arXiv:2508.12290) states extra learnable prompts for zero-shot generalisation. The
+form is INFERRED. Visual prompt tuning (Jia et al., ECCV 2022) puts prompts among the patches of a
+transformer; ours ask what the tower gives out: that serves every tower, convolutions too, and the gradient
+stays short.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tpsnet.backbone import Backbone, embed_all
+from tpsnet.types import Images
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLook:
+    """What the frozen tower says of one domain.
+
+    Attributes:
+        vectors: unit rows, one a picture.
+        tokens: the mean token of each picture.
+        variance: of each channel of all tokens around their mean.
+    """
+
+    vectors: Float[Tensor, "n dim"]
+    tokens: Float[Tensor, "n width"]
+    variance: Float[Tensor, " width"]
+
+
+@torch.no_grad()
+def first_look(backbone: Backbone, images: Images) -> FirstLook:
+    """Vectors, mean tokens and their spread in one pass over a domain."""
+    device = backbone.mean.device
+    squares = torch.zeros(backbone.token_dim, dtype=torch.float64, device=device)
+    means = []
+
+    def encode(x: Tensor) -> Tensor:
+        vectors, tokens = backbone.encode_tokens(x)
+        squares.add_(tokens.double().square().mean(dim=1).sum(dim=0))
+        means.append(tokens.mean(dim=1))
+        return vectors
+
+    vectors, tokens = embed_all(encode, images, device=device).to(device), torch.cat(means)
+    spread = squares / len(images) - tokens.double().mean(dim=0).square()
+    return FirstLook(vectors, tokens, spread.float())
+
+
+class VisualPrompts(nn.Module):
+    """Tokens of an image in, what stands out from their mean out, in the space of CLIP vectors.
+
+    Args:
+        looks: both domains through the frozen tower.
+        prompts: queries of each domain, P.
+        penalty: of the ridge regression, relative to the number of pictures.
+    """
+
+    def __init__(self, looks: Sequence[FirstLook], prompts: int, penalty: float = 1e-2) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(0.02 * torch.randn(2, prompts, looks[0].tokens.shape[1]))
+        self.register_buffer("centre", torch.stack([look.tokens.mean(dim=0) for look in looks]))
+        variance = torch.stack([look.variance for look in looks]).mean(dim=0)
+        self.register_buffer("spread", variance.clamp_min(1e-12).sqrt())
+        self.register_buffer("readout", self._solve(looks, penalty))
+
+    def _solve(self, looks: Sequence[FirstLook], penalty: float) -> Float[Tensor, "width dim"]:
+        """W: from standardised mean tokens to CLIP vectors less their domain's mean."""
+        x = torch.cat([(o.tokens - m) / self.spread for o, m in zip(looks, self.centre, strict=True)])
+        y = torch.cat([look.vectors - look.vectors.mean(dim=0) for look in looks]).double()
+        gram = x.double().T @ x.double()
+        gram.diagonal().add_(penalty * len(x))
+        return torch.linalg.solve(gram, x.double().T @ y).float()
+
+    def forward(self, tokens: Float[Tensor, "batch tokens width"], domain: int) -> Float[Tensor, "batch dim"]:
+        """What to add to the pictures' centred CLIP vectors.
+
+        Args:
+            tokens: of pictures of one domain.
+            domain: 0 or 1.
+        """
+        tokens = (tokens - self.centre[domain]) / self.spread
+        gathered = (self.looks(tokens, domain) @ tokens).mean(dim=1)
+        return (gathered - tokens.mean(dim=1)) @ self.readout
+
+    def looks(
+        self, standard: Float[Tensor, "batch tokens width"], domain: int
+    ) -> Float[Tensor, "batch prompts tokens"]:
+        """Where the prompts look: rows that sum to one, over standardised tokens."""
+        return (self.queries[domain] @ standard.transpose(1, 2) / standard.shape[2] ** 0.5).softmax(dim=2)
