@@ -80,6 +80,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TINY_TOWERS = {
     "vit": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "pooled": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
+    | {"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2},
     "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 16},
     "timm": {
         "image_size": 32,
@@ -106,7 +108,7 @@ def write_clip(folder: Path, tower: str) -> str:
     return f"local-dir:{folder}"
 
 
-@pytest.fixture(scope="session", params=["vit", "resnet", "timm"])
+@pytest.fixture(scope="session", params=["vit", "pooled", "resnet", "timm"])
 def any_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of a random CLIP, one for each kind of image tower."""
     return write_clip(tmp_path_factory.mktemp("clips") / request.param, request.param)

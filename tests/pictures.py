@@ -27,12 +27,12 @@ def write_tree(root: Path, classes: Mapping[str, Sequence[str]], each: int = 5, 
     return root
 
 
-def patterned(name: str, rng: torch.Generator, n: int = 24) -> tuple[Images, torch.Tensor]:
+def patterned(name: str, rng: torch.Generator, n: int = 24, side: int = 32) -> tuple[Images, torch.Tensor]:
     """Noisy pictures of four coloured patterns, so that there is something to cluster."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
         patterns = torch.rand(CLASSES, 3, 4, 4)
     labels = torch.arange(n) % CLASSES
-    noise = 0.1 * torch.rand(n, 3, 32, 32, generator=rng)
-    large = torch.nn.functional.interpolate(patterns, size=32)[labels]
+    noise = 0.1 * torch.rand(n, 3, side, side, generator=rng)
+    large = torch.nn.functional.interpolate(patterns, size=side)[labels]
     return Images(name, (255 * (0.9 * large + noise)).byte()), labels

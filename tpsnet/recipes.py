@@ -61,6 +61,7 @@ ZERO_SHOT = {
     "CLAIR, no inter-domain": clair(domain_weight=0.0),
     "CLAIR, no map": clair(map="none"),
     "CLAIR, no learned prompts": clair(context=0, visual_prompts=0),
+    "CLAIR, tower frozen": clair(tower_groups=0),
 }
 HEADROOM = {"CLAIR, true labels": clair(true_labels=True)}
 RECIPES = TRAINED | SWITCHES | UNIVERSAL | ZERO_SHOT | HEADROOM

@@ -56,18 +56,16 @@ def test_batch_norm_statistics_stay(tmp_path):
 def test_the_last_groups_of_a_tower_can_be_trained_alone(any_clip):
     """In the order of the forward pass: with more of them, earlier layers join; the texts never do."""
     backbone = load_backbone(any_clip)
-    tower = list(backbone.tower.parameters())
+    tower = [id(p) for p in backbone.tower.parameters()]
     assert backbone.unlock(0) == []
-    found, sizes = [set(map(id, backbone.unlock(n))) for n in (1, 2, 3)], []
-    assert found[0] < found[1] < found[2] < {id(p) for p in tower}
+    found = [set(map(id, backbone.unlock(n))) for n in (1, 2, 3, 99)]
+    assert found[0] < found[1] < found[2] < found[3] == set(tower)
+    images = torch.rand(2, 3, backbone.image_size, backbone.image_size)
     for n in (1, 2, 99):
         unlocked = backbone.unlock(n)
-        backbone.encode_image(torch.rand(2, 3, backbone.image_size, backbone.image_size)).sum().backward()
-        assert all(p.grad is not None for p in unlocked)
+        backbone.encode_image(images).sum().backward()
         assert {id(p) for p in backbone.parameters() if p.grad is not None} == set(map(id, unlocked))
-        sizes.append(len(unlocked))
         backbone.zero_grad()
-    assert sizes[-1] == len(tower)
 
 
 def test_identity_is_that_of_the_weights(small_clip):

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
+from pictures import patterned
 
+from tpsnet.backbone import load_backbone
 from tpsnet.engine import fit
 from tpsnet.methods import CLAIR, CLAIRConfig, Frozen
 from tpsnet.methods.clair_texts import centred
@@ -199,6 +201,36 @@ def test_only_the_last_groups_of_the_tower_are_trained(backbone, pair, groups, m
     assert not any(p.grad is not None for p in method.backbone.clip.transformer.parameters())
 
 
+def test_each_domain_asks_with_prompts_of_its_own(backbone, pair):
+    """Added to the centred vector, before rows are normalised; training moves those of both domains."""
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, map="none", trained_share=1.0))
+    with torch.no_grad():
+        method.prompts.queries.mul_(500)
+        for d, images in enumerate(pair):
+            vectors, tokens = backbone.encode_tokens(images.pixels.float() / 255)
+            start = vectors - method.offsets[d]
+            expected, plain = F.normalize(start + method.prompts(tokens, d), dim=1), F.normalize(start, dim=1)
+            # Embedding may run in bfloat16, and what is left after centring is small.
+            error = (blocks(method, images)[1] - expected).abs().mean()
+            assert error < 0.1 * (plain - expected).abs().mean()
+    before = method.prompts.queries.detach().clone()
+    fit(method, pair)
+    assert ((method.prompts.queries - before).abs().amax(dim=(1, 2)) > 1e-3).all()
+
+
+def test_any_tower_is_trained_beside_itself_frozen(any_clip, rng):
+    """Batch statistics too."""
+    backbone = load_backbone(any_clip)
+    pair = tuple(patterned(name, rng, side=backbone.image_size)[0] for name in ("line", "shaded"))
+    method = CLAIR(backbone, *pair, dataclasses.replace(CONFIG, text_epochs=1, epochs=1, tower_groups=2))
+    fit(method, pair)
+    given = backbone.tower.state_dict()
+    assert all(torch.equal(v, given[n]) for n, v in method.frozen.state_dict().items())
+    moved = {n for n, v in method.backbone.tower.state_dict().items() if not torch.equal(v, given[n])}
+    names = {id(p): n for n, p in method.backbone.tower.named_parameters()}
+    assert moved and moved <= {names[id(p)] for p in method._unlocked}
+
+
 def test_the_rates_are_those_of_the_settings(backbone, pair):
     cfg = dataclasses.replace(CONFIG, tower_groups=2, prompt_lr=0.5, tower_lr=0.25)
     method = CLAIR(backbone, *pair, cfg)
@@ -215,6 +247,8 @@ def test_bad_input_is_one_line(backbone, pair):
         "larger vocabulary": {"map": "procrustes", "map_rank": 5},
         "belongs to map='procrustes'": {"map_rank": 2},
         "nothing to train": {"visual_prompts": 0, "tower_groups": 0},
+        "share from 0 to 1": {"trained_share": 1.5},
+        "give 0 or more": {"tower_groups": -1},
     }
     for message, changes in refused.items():
         with pytest.raises(InputError, match=message):

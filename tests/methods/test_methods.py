@@ -15,7 +15,8 @@ from tpsnet.types import InputError
 
 CONFIG = TPSNetConfig(clusters=CLASSES, epochs=3, prompt_epochs=3, prompt_warmup=1, batch_size=16)
 UEM_CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=3, batch_size=16)
-CLAIR_CONFIG = CLAIRConfig(("ant", "bee", "cat", "dog"), text_epochs=3, epochs=3, batch_size=16)
+CLAIR_NAMES = ("ant", "bee", "cat", "dog")
+CLAIR_CONFIG = CLAIRConfig(CLAIR_NAMES, text_epochs=3, epochs=3, batch_size=16, tower_groups=2)
 METHODS: dict[str, Callable] = {
     "frozen": lambda b, first, second: Frozen(b),
     "centred": lambda b, first, second: Frozen(b, (first, second)),

@@ -1,6 +1,7 @@
 """Held-out seen objects: no unseen class among them, what the page says, and that it is what ships."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_one_axis_at_a_time():
     assert shipped == {axis: getattr(SHIPPED, axis) for axis in AXES}
     assert all(sum(s[axis] != shipped[axis] for axis in AXES) == 1 for s in others)
     assert len(others) == sum(len(values) - 1 for values in AXES.values())
+
+
+def test_a_result_is_known_by_all_that_it_depends_on(monkeypatch):
+    job = (settings()[0], ("flat", "line"), "0a")
+    before = choose_clair.key(*job)
+    assert before != choose_clair.key(*job[:2], "0b") and before != choose_clair.key(settings()[1], *job[1:])
+    monkeypatch.setattr(choose_clair, "SHIPPED", replace(SHIPPED, temperature=0.3))
+    assert before != choose_clair.key(*job)
 
 
 def test_another_share_of_the_same_halves(rng):

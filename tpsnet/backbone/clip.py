@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 
 
@@ -58,18 +59,22 @@ class Backbone(nn.Module):
 
         Args:
             groups: how many, as open_clip counts them (``--lock-image-unlocked-groups``): the last blocks,
-                and the projection with them or as a group of its own; 0 is nothing, too many are all.
+                and the projection with them or as a group of its own; of a ModifiedResNet, which open_clip
+                locks as a whole, the last layers. 0 is nothing, too many are all.
         """
         self.requires_grad_(False)
-        if groups:
+        if groups and isinstance(self.tower, ModifiedResNet):
+            layers = [layer for layer in self.tower.children() if next(layer.parameters(), None) is not None]
+            for layer in layers[-groups:]:
+                layer.requires_grad_(True)
+        elif groups:
             self.tower.requires_grad_(True)
-            try:
-                with warnings.catch_warnings():  # open_clip takes timm's helpers by their former name
-                    warnings.simplefilter("ignore", FutureWarning)
-                    self.tower.lock(groups)
-            except AssertionError:  # its ResNets lock whole; their children stand in the order of the pass
-                for child in list(self.tower.children())[:-groups]:
-                    child.requires_grad_(False)
+            with warnings.catch_warnings():  # open_clip takes timm's helpers by their former name
+                warnings.simplefilter("ignore", FutureWarning)
+                self.tower.lock(groups)
+            for name, part in self.tower.named_children():
+                if name.startswith("attn_pool"):  # after the last block; open_clip's groups leave it out
+                    part.requires_grad_(groups > 1)
         return [p for p in self.tower.parameters() if p.requires_grad]
 
     def encode_image(

@@ -48,8 +48,8 @@ class CLAIR(nn.Module):
         pseudo: refined pseudo-labels of both domains, as the losses use them.
 
     Raises:
-        InputError: no names or a doubled one; a rank of the map that the vocabulary does not span; nothing
-            to train; the backbone is no CLIP.
+        InputError: no names or a doubled one; a rank of the map that the vocabulary does not span; the
+            backbone is no CLIP.
     """
 
     def __init__(
@@ -67,8 +67,6 @@ class CLAIR(nn.Module):
             raise InputError("the list of seen classes names a class twice; name each once")
         self.cfg, self.domains, self._given = cfg, (first.name, second.name), given
         self.pair = (first, second)
-        if not (cfg.tower_groups or cfg.visual_prompts):
-            raise InputError("CLAIR has nothing to train: ask for groups of the tower, or visual prompts")
         self.backbone = copy.deepcopy(backbone).eval()
         self._unlocked = self.backbone.unlock(cfg.tower_groups)
         self.frozen = copy.deepcopy(self.backbone.tower).requires_grad_(False)

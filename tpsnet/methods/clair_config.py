@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tpsnet.types import InputError
+
 TextMap = Literal["ridge", "procrustes", "none"]
 
 
@@ -22,8 +24,8 @@ class CLAIRConfig:
         doubt: factor of a doubted picture's weight.
         context: learned vectors before a class name, M; 0 takes the hand-written texts alone.
         visual_prompts: learned queries of each domain over the tokens of an image; 0 has none.
-        tower_groups: parameter groups of the image tower that are trained, from its end, as open_clip counts
-            them (of a transformer the projection and its last blocks); 0 freezes all.
+        tower_groups: parameter groups of the image tower that are trained, see ``Backbone.unlock``; 0 freezes
+            all. Four are 80 % of the embedded tower's weights, but 13 % of a ViT-L/14's.
         instance_weight: of the inter-instance contrast.
         cluster_weight: of the inter-cluster contrast.
         domain_weight: of the inter-domain contrast.
@@ -37,9 +39,13 @@ class CLAIRConfig:
         text_lr: learning rate of the context.
         epochs: length of stage 2.
         prompt_lr: learning rate of the visual prompts.
-        tower_lr: learning rate of the tower's last groups.
+        tower_lr: learning rate of the tower's last groups; chosen on the embedded CLIP, for larger ones try
+            less.
         batch_size: pictures of each domain in a step of stage 2.
         seed: of clusters and prompts.
+
+    Raises:
+        InputError: a share outside of [0, 1], a negative count, nothing to train.
     """
 
     names: tuple[str, ...]
@@ -69,3 +75,11 @@ class CLAIRConfig:
     tower_lr: float = 3e-4
     batch_size: int = 128
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.trained_share <= 1:
+            raise InputError(f"trained_share={self.trained_share}; give a share from 0 to 1")
+        if min(self.tower_groups, self.visual_prompts, self.context) < 0:
+            raise InputError("tower_groups, visual_prompts and context count things; give 0 or more")
+        if not (self.tower_groups or self.visual_prompts):
+            raise InputError("CLAIR has nothing to train: ask for groups of the tower, or visual prompts")

@@ -3,15 +3,14 @@ r"""Visual prompts: learned queries of a domain that ask an image's tokens for m
 .. math:: h = \Big(\frac{1}{P} \sum_p \mathrm{softmax}(q_p^d\, \hat t^\top / \sqrt{w})\, \hat t
           - \bar{\hat t}\Big)\, W, \qquad \hat t = (t - m_d) / \sigma
 
-with the tokens t of an image of domain d, their mean :math:`m_d` over the domain, and the spread
-:math:`\sigma` of each of the w channels over both. W reads a CLIP vector off the mean token; it is solved
-once, by ridge regression on what the frozen tower says of the pictures, and fixed: only queries are learned,
-so few numbers that little can be learned by heart, and a query of zero adds nothing.
+with the tokens t of an image of domain d. Three things are taken from the frozen tower once and stay: the
+mean :math:`m_d` of a domain's tokens, the spread :math:`\sigma` of each of the w channels over both, and W,
+which reads a CLIP vector off the mean token (ridge regression over the pictures). Of the prompts only the
+queries are learned, so few numbers that little can be learned by heart, and a query of zero adds nothing.
 
 Source: CLAIR (BMVC 2025, arXiv:2508.12290) states extra learnable prompts for zero-shot generalisation. The
 form is INFERRED. Visual prompt tuning (Jia et al., ECCV 2022) puts prompts among the patches of a
-transformer; ours ask what the tower gives out: that serves every tower, convolutions too, and the gradient
-stays short.
+transformer; ours ask what the tower gives out, which serves every tower, convolutions too.
 """
 
 from collections.abc import Sequence
@@ -23,6 +22,8 @@ from torch import Tensor, nn
 
 from tpsnet.backbone import Backbone, embed_all
 from tpsnet.types import Images
+
+PENALTY = 1e-2  # of the ridge regression, for each picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +65,23 @@ class VisualPrompts(nn.Module):
     Args:
         looks: both domains through the frozen tower.
         prompts: queries of each domain, P.
-        penalty: of the ridge regression, relative to the number of pictures.
     """
 
-    def __init__(self, looks: Sequence[FirstLook], prompts: int, penalty: float = 1e-2) -> None:
+    def __init__(self, looks: Sequence[FirstLook], prompts: int) -> None:
         super().__init__()
         self.queries = nn.Parameter(0.02 * torch.randn(2, prompts, looks[0].tokens.shape[1]))
         self.register_buffer("centre", torch.stack([look.tokens.mean(dim=0) for look in looks]))
         variance = torch.stack([look.variance for look in looks]).mean(dim=0)
-        self.register_buffer("spread", variance.clamp_min(1e-12).sqrt())
-        self.register_buffer("readout", self._solve(looks, penalty))
+        # A channel that is silent now may wake when the tower moves; it should not drown the others.
+        self.register_buffer("spread", variance.clamp_min(1e-3 * float(variance.mean())).sqrt())
+        self.register_buffer("readout", self._solve(looks))
 
-    def _solve(self, looks: Sequence[FirstLook], penalty: float) -> Float[Tensor, "width dim"]:
+    def _solve(self, looks: Sequence[FirstLook]) -> Float[Tensor, "width dim"]:
         """W: from standardised mean tokens to CLIP vectors less their domain's mean."""
         x = torch.cat([(o.tokens - m) / self.spread for o, m in zip(looks, self.centre, strict=True)])
         y = torch.cat([look.vectors - look.vectors.mean(dim=0) for look in looks]).double()
         gram = x.double().T @ x.double()
-        gram.diagonal().add_(penalty * len(x))
+        gram.diagonal().add_(PENALTY * len(x))
         return torch.linalg.solve(gram, x.double().T @ y).float()
 
     def forward(self, tokens: Float[Tensor, "batch tokens width"], domain: int) -> Float[Tensor, "batch dim"]:
