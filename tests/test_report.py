@@ -131,7 +131,7 @@ def test_zero_shot_keeps_the_galleries_apart():
     page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))], [other])
     beside = page.split("## Beside")[1]
     assert "| CLAIR | 0 | 50.0 |" in beside and "| UEM | 0 | 35.0 |" in beside
-    assert "both directions of line ↔ flat, seed 0" in beside.replace("Both", "both")
+    assert "The same directions, seed 0" in beside and "| line → flat | 40.0 | 30.0 |" in beside
     assert "## Beside" not in zero_shot_markdown(rows)
     floor = unseen("frozen CLIP", 0, (20.0, 40.0, 1.0, 2.0))
     beside = zero_shot_markdown([floor, *rows], None, [unseen("UEM", 1, (1.0, 1.0, 1.0, 1.0))])

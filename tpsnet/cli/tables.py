@@ -119,8 +119,7 @@ class ZeroShot:
     """Text file with the names of the unseen classes, one a line; by default those of the embedded pictures,
     or a quarter that the seed draws from your own."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of training; of the classes too where they are drawn. The headroom takes the first, TPSNet and UEM the
-    first on the first pair."""
+    """Of training; of the classes too where they are drawn. The headroom, TPSNet and UEM take the first."""
     ablation: bool = True
     """Also train CLAIR without its parts, and with true labels."""
     workers: int | None = None
@@ -154,7 +153,7 @@ class ZeroShot:
             parts = fill_table(replace(cfg, names=tuple(ZERO_SHOT)))
             parts += fill_table(replace(few, names=tuple(HEADROOM)))
         others = ("TPSNet", "UEM") if clip else ("UEM",)
-        page = zero_shot_markdown(rows, parts, fill_table(replace(few, pairs=pairs[:1], names=others)))
+        page = zero_shot_markdown(rows, parts, fill_table(replace(few, names=others)))
         write_page(page, self.folder / "zero_shot.md")
         print(f"wrote {self.folder / 'zero_shot.md'}")
 

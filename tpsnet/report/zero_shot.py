@@ -14,7 +14,7 @@ def zero_shot_markdown(
     Args:
         rows: what ``table.fill_table`` returns for the setting ``"zero-shot"``.
         ablation: CLAIR, its variants and the one with true labels, if they were trained.
-        others: rows of systems that were not made for this setting, on one pair with one seed.
+        others: rows of systems that were not made for this setting, with one seed.
     """
     pairs = ", ".join(dict.fromkeys(" ↔ ".join(row["pair"]) for row in rows))
     parts = [
@@ -41,14 +41,15 @@ def zero_shot_markdown(
 
 
 def _others(rows: list[dict], others: list[dict]) -> list[str]:
-    """The others beside what else was run on their pair with their seed; a floor may have none."""
-    names, seed = others[0]["pair"], others[0]["seed"]
-    here = [row for row in rows if list(row["pair"]) == list(names)]
-    both = [row for row in here if row["seed"] == seed or len(seeds_of(here, row["row"])) == 1] + others
+    """The others beside what else was run with their seed; a floor may have none."""
+    seed = others[0]["seed"]
+    both = [row for row in rows if row["seed"] == seed or len(seeds_of(rows, row["row"])) == 1] + others
+    chosen = _of_kind(both, "unseen")
     return [
         "## Beside systems that were not made for it",
-        f"Both directions of {' ↔ '.join(names)}, seed {seed}; gallery of unseen classes.",
-        _means(_of_kind(both, "unseen")),
+        f"The same directions, seed {seed}; gallery of unseen classes.",
+        _means(chosen),
+        by_direction(chosen, _names(chosen), "mAP@all"),
     ]
 
 
