@@ -25,6 +25,8 @@ from tpsnet.evaluation import evaluate_zero_shot
 from tpsnet.methods import CLAIRConfig
 from tpsnet.pair import Pair, embeddings, load_pair
 from tpsnet.recipes import clair
+from tpsnet.report import write_page
+from tpsnet.report.parts import table
 from tpsnet.types import Embeddings
 from tpsnet.zero_shot import ZeroShotPair
 
@@ -67,7 +69,7 @@ def main(
             with rows.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
     found = {json.dumps(s): _mean([known[key(s, pair, weights)] for pair in pairs]) for s in settings()}
-    card.write_text(page(pairs, found), encoding="utf-8")
+    write_page(page(pairs, found), card)
     print(card.read_text(encoding="utf-8"))
 
 
@@ -154,8 +156,8 @@ Made by `python -m tools.choose_clair`.
 
 def _table(axis: str, scores: dict[float, float]) -> str:
     shipped = getattr(SHIPPED, axis)
-    lines = [f"| {f'**{v:g}**' if v == shipped else f'{v:g}'} | {m:.2f} |" for v, m in scores.items()]
-    return "\n".join([f"| `{axis}` | mAP@all |", "|---|---|", *lines])
+    lines = [[f"**{v:g}**" if v == shipped else f"{v:g}", f"{m:.2f}"] for v, m in scores.items()]
+    return table([f"`{axis}`", "mAP@all"], lines)
 
 
 def _mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
