@@ -1,10 +1,10 @@
 # The verbs of the day. Each builds .venv first, and builds it again when pyproject.toml or constraints.txt change.
 #   make reproduce   the eight notebooks, executed, and results.md          (minutes)
 #   make table       the full results table: 10 pairs, 3 seeds; resumes     (hours)
-#   make universal   frozen CLIP, TPSNet and UEM under three label spaces; resumes   (hours)
+#   make universal   frozen CLIP, TPSNet and UEM under three protocols; resumes   (hours)
 #   make zero-shot   every method on unseen classes, CLAIR without its parts; resumes   (hours)
-#   make test        every test          make check    style, imports, house rules
-#   make lab         JupyterLab          make bench    benchmarks/          make assets   pictures and CLIP anew
+#   make test        every test          make check    style, imports, notebook rules
+#   make lab         JupyterLab          make bench    benchmarks/          make assets   images and CLIP anew
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -34,8 +34,8 @@ bench: $(READY)
 
 assets: $(READY)
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[assets]'
-	@$(PY) -m tools.build_emoji
-	@$(PY) -m tools.train_tiny_clip
+	@$(PY) -m tools.assets.build_emoji
+	@$(PY) -m tools.assets.train_tiny_clip
 
 # The stamp is written last. A build that was interrupted leaves .venv/.building behind and starts afresh.
 # pip's long account is cut down to the large downloads; its errors pass untouched.

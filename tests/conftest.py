@@ -15,7 +15,7 @@ from pictures import write_tree
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tpsnet.notebooks import run_notebook
+from tpsnet.cli.notebooks import run_notebook
 
 # Processes of tests beside one another share the cores, and so do the kernels that they start.
 if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
@@ -59,23 +59,6 @@ def root(tmp_path: Path) -> Path:
     """Three domains of three classes, five pictures each."""
     classes = ("ant", "bee", "cat")
     return write_tree(tmp_path / "pictures", {"flat": classes, "line": classes, "solid": classes})
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tables and run folders: two epochs a stage, the rest as it is."""
-    from tpsnet import experiment, recipes, table
-
-    original, scored = recipes.TPSNetConfig, experiment.evaluate
-
-    def config(**kwargs):
-        return original(**({"epochs": 2, "prompt_epochs": 2, "prompt_warmup": 1} | kwargs))
-
-    monkeypatch.setattr(recipes, "TPSNetConfig", config)
-    # five pictures a class are fewer than the usual depth of P@k
-    monkeypatch.setattr(experiment, "evaluate", lambda q, g, **card: scored(q, g, ks=(1, 5), **card))
-    row = table.run_zero_shot
-    monkeypatch.setattr(table, "run_zero_shot", lambda *a, **k: row(*a, ks=(2, 5), **k))
 
 
 TINY_TOWERS = {

@@ -1,4 +1,4 @@
-"""Small pictures: folders for tests that go through the disk, and decoded ones for those that train."""
+"""Small images: folders for tests that go through the disk, and decoded ones for those that train."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ CLASSES = 4  # of ``patterned``
 
 
 def write_tree(root: Path, classes: Mapping[str, Sequence[str]], each: int = 5, side: int = 32) -> Path:
-    """Noisy pictures of one colour pattern a class, in ``root/domain/class``; returns ``root``."""
+    """Noisy images of one colour pattern a class, in ``root/domain/class``; returns ``root``."""
     for d, (domain, names) in enumerate(sorted(classes.items())):
         for name in names:
             pattern = np.random.default_rng(sum(map(ord, name))).integers(0, 200, (4, 4, 3))
@@ -28,7 +28,7 @@ def write_tree(root: Path, classes: Mapping[str, Sequence[str]], each: int = 5, 
 
 
 def patterned(name: str, rng: torch.Generator, n: int = 24, side: int = 32) -> tuple[Images, torch.Tensor]:
-    """Noisy pictures of four coloured patterns, so that there is something to cluster."""
+    """Noisy images of four coloured patterns, so that there is something to cluster."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
         patterns = torch.rand(CLASSES, 3, 4, 4)

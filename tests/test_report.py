@@ -1,93 +1,121 @@
-"""The page of results: means, deviations and cards from rows made by hand."""
+"""The pages of results: means, deviations and cards from rows made by hand."""
 
 import dataclasses
+import math
 
 import pytest
 
-from tpsnet.evaluation import Detection, ProtocolCard, Scores
+from tpsnet.evaluation import Facts, ProtocolCard, Scores, definition
 from tpsnet.report import (
     comparison_markdown,
-    mean_of_directions,
     results_markdown,
+    tidy,
     universal_markdown,
-    write_page,
     zero_shot_markdown,
 )
-from tpsnet.types import InputError
+
+PLAIN = ("P@1", "P@5", "P@15", "plain P@1", "plain P@5", "plain P@15", "mAP")
+
+
+def direction(way: tuple[str, str], metrics: dict, n: int = 12, kind: str = "all", **told: object) -> dict:
+    """One direction of a row, with its card as JSON would hold it."""
+    facts = Facts(*way, n, 30 - n, 3, told.pop("n_unmatched", 0), "torch")
+    told = {"label_spaces": "closed", "split": "all", "epoch": "last", "seeds": ()} | told
+    card = ProtocolCard(**vars(facts), metrics={name: definition(name) for name in metrics}, **told)
+    card = dataclasses.asdict(card) | {"seeds": list(card.seeds)}
+    return {"query": way[0], "gallery": way[1], "kind": kind, "metrics": metrics, "card": card}
 
 
 def row(name: str, seed: int, there: float, back: float) -> dict:
-    def direction(query: str, gallery: str, value: float, n: int) -> dict:
-        card = ProtocolCard(query, gallery, n, 30 - n, 3, 0, (1, 5, 15), "torch", "in the gallery's order")
-        if name != "frozen CLIP":
-            card = dataclasses.replace(card, seeds=(seed,))
-        metrics = ("P@1", "P@5", "P@15", "plain P@1", "plain P@5", "plain P@15", "mAP@All")
-        return {
-            "query": query,
-            "gallery": gallery,
-            **dict.fromkeys(metrics, value),
-            "card": dataclasses.asdict(card),
-        }
-
-    directions = [direction("line", "flat", there, 12), direction("flat", "line", back, 18)]
-    return {"row": name, "seed": seed, "pair": ["line", "flat"], "directions": directions}
+    seeds = () if name == "frozen CLIP" else (seed,)
+    directions = [
+        direction(("line", "flat"), dict.fromkeys(PLAIN, there), seeds=seeds),
+        direction(("flat", "line"), dict.fromkeys(PLAIN, back), 18, seeds=seeds),
+    ]
+    made_with = {"commit": "abc"}
+    return {"name": name, "seed": seed, "pair": ["line", "flat"], "protocol": "closed"} | {
+        "made_with": made_with,
+        "directions": directions,
+    }
 
 
 ROWS = [row("frozen CLIP", 0, 30.0, 50.0), row("TPSNet", 0, 40.0, 60.0), row("TPSNet", 1, 44.0, 60.0)]
 
 
+def test_rows_become_one_line_a_value():
+    frame = tidy([row("UEM", 3, 40.0, 60.0) | {"protocol": "open"}])
+    assert list(frame) == ["name", "seed", "pair", "protocol", "query", "gallery", "kind", "metric", "value"]
+    assert len(frame) == 2 * len(PLAIN)
+    assert list(frame.iloc[-1]) == ["UEM", 3, "line ↔ flat", "open", "flat", "line", "all", "mAP", 60.0]
+    there = direction(("line", "flat"), {"mAP": 1, "H-score": None})
+    mean_ap, h_score = tidy([ROWS[0] | {"directions": [there]}])["value"]
+    assert mean_ap == 1.0 and math.isnan(h_score)
+
+
 def test_means_and_deviations_by_hand():
     page = results_markdown(ROWS)
-    assert mean_of_directions(ROWS, "TPSNet", "mAP@All", 1) == 52
+    assert "|  | mAP | P@1 | P@5 | P@15 | plain P@1 | plain P@5 | plain P@15 |" in page
     assert "| frozen CLIP | 40.0 | 40.0" in page
     assert "| TPSNet | 51.0 ± 1.4 | 51.0 ± 1.4" in page  # of 50 and 52
     assert "| line → flat | 30.0 | 42.0 ± 2.8 |" in page
     assert "| flat → line | 50.0 | 60.0 ± 0.0 |" in page
+    assert [line for line in page.splitlines() if line.endswith("by direction")] == [
+        f"## {metric} by direction" for metric in ("mAP", "P@1", "P@5", "P@15")
+    ]
 
 
-def test_seed_by_seed_repeats_the_floor():
+def test_seed_by_seed_repeats_the_baseline():
     lines = results_markdown(ROWS).splitlines()
     head = lines.index("## Mean over all directions, seed by seed")
+    assert lines[head + 2] == "|  | mAP, seed 0 | mAP, seed 1 | P@5, seed 0 | P@5, seed 1 |"
     assert lines[head + 4 : head + 6] == [
         "| frozen CLIP | 40.0 | 40.0 | 40.0 | 40.0 |",
         "| TPSNet | 50.0 | 52.0 | 50.0 | 52.0 |",
     ]
+    third = results_markdown([*ROWS, row("UEM", 2, 10.0, 20.0), row("UEM", 1, 10.0, 30.0)])
+    assert "| TPSNet | 50.0 | 52.0 | – |" in third and "| UEM | – | 20.0 | 15.0 |" in third
+
+
+def test_a_metric_of_some_rows_is_a_column_and_missing_in_the_others():
+    more = row("UEM", 0, 40.0, 60.0)
+    for d in more["directions"]:
+        d["metrics"] |= {"P@2": 12.5, "H-score": None}
+        del d["metrics"]["P@5"]
+    page = results_markdown([*ROWS, more])
+    assert "|  | mAP | P@1 | P@2 | P@5 | P@15 | plain P@1 |" in page and "| H-score |" not in page
+    assert "| TPSNet | 51.0 ± 1.4 | 51.0 ± 1.4 | – | 51.0 ± 1.4 |" in page
+    assert "| UEM | 50.0 | 50.0 | 12.5 | – | 50.0 |" in page
+    assert "| P@2, query → gallery | frozen CLIP | TPSNet | UEM |" in page
+    assert "| line → flat | – | – | 12.5 |" in page
+    assert "| UEM | 50.0 | 50.0 | – | – |" in page.split("seed by seed")[1]
 
 
 def test_the_page_states_protocol_published_figures_and_versions():
     page = results_markdown(ROWS)
-    assert "Σ_q min(k, n_q)" in page and "12 queries, gallery of 18" in page and "18 queries" in page
-    assert "| mean of 12 | 84.53 |" in page and "cannot be compared" in page
+    assert "Σ_q min(k, n_q)" in page and "12 queries, 0 without a match, gallery of 18" in page
+    assert "18 queries" in page and page.count("**ties**") == 1
+    assert "| Product → Art | 88.80 |" in page and "| mean | 84.53 |" in page
+    assert "as secondary sources report it: Office-Home" in page
     assert "**seeds**: 0, 1" in page and "torch 2" in page and "Commit" in page
 
 
-def test_writing_is_whole_or_not_at_all(tmp_path):
-    write_page(results_markdown(ROWS), tmp_path / "new" / "results.md")
-    assert (tmp_path / "new" / "results.md").read_text() == results_markdown(ROWS)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write"):
-        write_page("# Results", tmp_path / "file" / "results.md")
-
-
 def test_switches_stand_in_their_own_table():
-    few = [{**row, "row": "TPSNet, other"} for row in ROWS if row["row"] == ROWS[-1]["row"]][:1]
+    few = [ROWS[-1] | {"name": "TPSNet, other"}]
     page = results_markdown(ROWS, few)
     (line,) = [x for x in page.splitlines() if x.startswith("| TPSNet, other")]
-    mean = sum(d["mAP@All"] for d in few[0]["directions"]) / 2
-    assert line.endswith(f"| {mean:.1f} |")
+    assert line.startswith("| TPSNet, other | 52.0 |")
+    assert "Mean over both directions of line ↔ flat; seed 1." in page
     assert "TPSNet, other" not in results_markdown(ROWS) and "Single switches" not in results_markdown(ROWS)
 
 
-def under(
-    setting: str, name: str, pair: tuple[str, str], seed: int, mean_ap: float, private: float | None
-) -> dict:
-    """One row of the universal table: its single direction, with verdicts."""
-    made = row(name, seed, mean_ap, 0.0)
-    found = {"private_accuracy": private, "shared_accuracy": 80.0, "accuracy": 70.0, "h_score": private}
-    there = made["directions"][0] | found | {"query": pair[0], "gallery": pair[1]}
-    card = there["card"] | {"label_spaces": f"{setting}, drawn by seed {seed}", "n_lone": 7}
-    there |= {"card": card if setting == "open" else card | {"n_lone": 0}}
-    return made | {"pair": list(pair), "setting": setting, "directions": [there]}
+def universal(name: str, pair: tuple[str, str], seed: int, mean_ap: float, rejected: float | None) -> dict:
+    """One row of the universal table, open where some queries have no match."""
+    metrics = {"mAP": mean_ap, "P@1": mean_ap, "H-score": rejected, "detection accuracy": 70.0}
+    metrics |= {"rejected without a match": rejected, "kept with a match": 80.0}
+    protocol = "partial" if rejected is None else "open"
+    told = {"label_spaces": f"{protocol}, drawn by seed {seed}", "n_unmatched": 7 * (protocol == "open")}
+    there = direction(pair, metrics, seeds=(seed,), **told)
+    return ROWS[0] | {"name": name, "seed": seed, "pair": pair, "protocol": protocol, "directions": [there]}
 
 
 def test_universal_means_by_hand():
@@ -95,63 +123,86 @@ def test_universal_means_by_hand():
     pairs = [("line", "flat"), ("flat", "solid")]
     values = {(0, 0): 10.0, (0, 1): 30.0, (1, 0): 20.0, (1, 1): 60.0}
     rows = [
-        under(setting, "UEM", pairs[p], seed, value, 60.0 if setting == "open" else None)
-        for setting in ("closed", "open")
+        universal("UEM", pairs[p], seed, value, rejected)
+        for rejected in (None, 60.0)
         for (seed, p), value in values.items()
     ]
-    ablation = [under("open", "UEM, no SEL", pairs[0], 0, 5.0, 55.0)]
-    page = universal_markdown(rows, ablation)
-    closed, opened, ablated = (
-        page.split("## Closed")[1].split("## Open")[0],
-        *page.split("## Open")[1].split("## Abl"),
-    )
-    assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 80.0 ± 0.0 | 70.0 ± 0.0 |" in closed
+    page = universal_markdown([*ROWS, *rows], [universal("UEM, no SEL", pairs[0], 0, 5.0, 55.0)])
+    _, closed, partial, opened, ablated, rules, _ = page.split("\n## ")
+    assert closed.startswith("Closed") and "| TPSNet | 51.0 ± 1.4 |" in closed and "match" not in closed
+    assert "| line → flat | 30.0 | 42.0 ± 2.8 |" in closed and "| flat → line | 50.0 |" in closed
+    assert "|  | mAP | P@1 | kept with a match | detection accuracy |" in partial
+    assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 80.0 ± 0.0 | 70.0 ± 0.0 |" in partial
     assert "| UEM | 30.0 ± 14.1 | 30.0 ± 14.1 | 60.0 ± 0.0 | 80.0 ± 0.0 | 70.0 ± 0.0 | 60.0 ± 0.0 |" in opened
-    assert "| line → flat | 15.0 ± 7.1 |" in closed and "private rejected" not in closed
+    assert "| line → flat | 15.0 ± 7.1 |" in opened
     assert "| UEM, no SEL | 5.0 | 5.0 | 55.0 | 80.0 | 70.0 | 55.0 |" in ablated
-    assert "The same pairs; seeds 0." in ablated
+    assert "The same pairs; seeds 0." in ablated and "| UEM, no SEL | 47.5 | 81.7 |" in ablated
     assert "Ablation" not in universal_markdown(rows)
-    rules = page.split("## Protocol")[1]
-    assert "closed, drawn by seed 0; closed, drawn by seed 1; open, drawn by seed 0" in rules
-    assert "0 lone queries; 12 queries" in rules and "7 lone queries" in rules and "line →" not in rules
-    assert "**no match**: UEM" in rules and "told the number of query classes" in rules
-    assert "seeds 0, 1, which draw" in page and "## Protocol" in page and "## Made with" in page
+    assert "closed; partial, drawn by seed 0; partial, drawn by seed 1; open, drawn by seed 0" in rules
+    assert "12 queries, 0 without a match" in rules and "7 without a match" in rules and "line →" not in rules
+    assert "**P@1, P@5, P@15**: 100" in rules and rules.count("Σ_q hits") == rules.count("**mAP**") == 1
+    assert "**rejection**: UEM" in rules and "told the number of query classes" in rules
+    assert "Seeds 0, 1, which draw" in page and "## Made with" in page
+
+
+def zero_shot(name: str, seed: int, values: tuple[float, ...]) -> dict:
+    ways = [(kind, way) for kind in ("unseen", "generalised") for way in (("line", "flat"), ("flat", "line"))]
+    seeds = () if name == "frozen CLIP" else (seed,)
+    directions = [
+        direction(way, {"plain P@2": value / 2, "interpolated mAP": value}, kind=kind, seeds=seeds)
+        for (kind, way), value in zip(ways, values, strict=True)
+    ]
+    return ROWS[0] | {"name": name, "seed": seed, "protocol": "zero-shot", "directions": directions}
+
+
+CLAIR = [zero_shot("CLAIR", 0, (40.0, 60.0, 10.0, 20.0)), zero_shot("CLAIR", 1, (44.0, 60.0, 10.0, 24.0))]
 
 
 def test_zero_shot_keeps_the_galleries_apart():
-    def unseen(name: str, seed: int, values: tuple[float, ...]) -> dict:
-        made = row(name, seed, 0.0, 0.0)
-        both = [d | {"kind": kind} for kind in ("unseen", "generalised") for d in made["directions"]]
-        metrics = ("mAP@all", "mAP@200", "Prec@100", "Prec@200")
-        directions = [d | dict.fromkeys(metrics, v) for d, v in zip(both, values, strict=True)]
-        return made | {"directions": directions}
+    page = zero_shot_markdown(CLAIR, [zero_shot("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))])
+    _, unseen, generalised, ablation, rules, published, _ = page.split("\n## ")
+    assert "|  | seeds | interpolated mAP | plain P@2 |" in unseen
+    assert "| CLAIR | 0, 1 | 51.0 ± 1.4 | 25.5 ± 0.7 |" in unseen
+    assert "| interpolated mAP, query → gallery | CLAIR |" in unseen
+    assert "| line → flat | 42.0 ± 2.8 |" in unseen
+    assert "| CLAIR | 0, 1 | 16.0 ± 1.4 |" in generalised and "line → flat" not in generalised
+    assert "| CLAIR, no map | 0 | 1.5 |" in ablation and "oracle" in ablation
+    assert "**interpolated mAP**: mean over" in rules and "P@k" not in rules.split("without a match")[0]
+    assert "CLAIR (BMVC 2025, arXiv:2508.12290): its numbers are not known to us." in published
 
-    rows = [unseen("CLAIR", 0, (40.0, 60.0, 10.0, 20.0)), unseen("CLAIR", 1, (44.0, 60.0, 10.0, 24.0))]
-    other = unseen("UEM", 0, (30.0, 40.0, 1.0, 2.0))
-    page = zero_shot_markdown(rows, [unseen("CLAIR, no map", 0, (1.0, 2.0, 3.0, 4.0))], [other])
-    beside = page.split("## Beside")[1]
+
+def test_zero_shot_stands_beside_others_of_the_same_seed():
+    assert "## Beside" not in zero_shot_markdown(CLAIR)
+    beside = zero_shot_markdown(CLAIR, None, [zero_shot("UEM", 0, (30.0, 40.0, 1.0, 2.0))])
+    beside = beside.split("## Beside")[1]
     assert "| CLAIR | 0 | 50.0 |" in beside and "| UEM | 0 | 35.0 |" in beside
     assert "The same directions, seed 0" in beside and "| line → flat | 40.0 | 30.0 |" in beside
-    assert "## Beside" not in zero_shot_markdown(rows)
-    floor = unseen("frozen CLIP", 0, (20.0, 40.0, 1.0, 2.0))
-    beside = zero_shot_markdown([floor, *rows], None, [unseen("UEM", 1, (1.0, 1.0, 1.0, 1.0))])
+    rows = [zero_shot("frozen CLIP", 0, (20.0, 40.0, 1.0, 2.0)), *CLAIR]
+    beside = zero_shot_markdown(rows, None, [zero_shot("UEM", 1, (1.0, 1.0, 1.0, 1.0))])
     beside = beside.split("## Beside")[1]
     assert "| frozen CLIP | none | 30.0 |" in beside and "| CLAIR | 1 | 52.0 |" in beside
-    first, second = page.index("Gallery of unseen"), page.index("Generalised gallery")
-    assert "| CLAIR | 0, 1 | 51.0 ± 1.4 |" in page[first:second]
-    assert "| line → flat | 42.0 ± 2.8 |" in page[first:second]
-    assert "| CLAIR | 0, 1 | 16.0 ± 1.4 |" in page[second:]
-    assert "| CLAIR, no map | 0 | 1.5 |" in page[second:]
-    assert "not known to us" in page
 
 
 def test_a_comparison_names_what_is_missing_and_what_differs():
-    card = ProtocolCard("a", "b", 4, 4, 2, 0, (1,), "torch", "none")
-    plain = Scores({1: 70.0}, {1: 70.0}, 60.0, card)
-    judged = dataclasses.replace(plain, mean_ap=40.0, detection=Detection(80.0, 50.0, 60.0, 61.5))
-    page = comparison_markdown({"closed": {"frozen CLIP": plain, "TPSNet": plain}, "open": {"UEM": judged}})
-    assert "|  | closed: mAP@All | P@1 | open: mAP@All | P@1 | H-score |" in page
-    assert "| TPSNet | 60.0 | 70.0 | – | – | – |" in page and "| UEM | – | – | 40.0 | 70.0 | 61.5 |" in page
+    plain = Scores({1: 70.0}, {1: 70.0}, 60.0, Facts("a", "b", 4, 4, 2, 0, "torch"))
+    detection = {"rejected without a match": 80.0, "H-score": 61.5}
+    rejecting = dataclasses.replace(plain, mean_ap=40.0, detection=detection)
+    scores = {"closed": {"frozen CLIP": plain, "TPSNet": plain}, "open": {"UEM": rejecting}}
+    page = comparison_markdown(scores | {"zero-shot": {"CLAIR": plain}})
+    assert "|  | closed: mAP | closed: P@1 | open: mAP | open: P@1 | open: H-score |" in page
+    assert "| TPSNet | 60.0 | 70.0 | – | – | – | – | – |" in page
+    assert "| UEM | – | – | 40.0 | 70.0 | 61.5 |" in page
     assert "| TPSNet, closed | P@1 70.0 | P@1 84.5 | Office-Home" in page
-    assert "| UEM, open | mAP@All 40.0, 80.0 % rejected | mAP@All 50.2, 86.7 % rejected |" in page
-    assert "| UEM, partial | – | mAP@All 46.0 |" in page and "| CLAIR, zero-shot | – | – |" in page
+    here, there = "mAP 40.0, rejected without a match 80.0", "mAP 50.2, rejected without a match 86.7"
+    assert f"| UEM, open | {here} | {there} |" in page
+    assert "| UEM, partial | – | mAP 46.0 |" in page and "| CLAIR, zero-shot | mAP 60.0 | – |" in page
+    assert "SEL" not in page and "CLAIR" not in comparison_markdown(scores)
+
+
+@pytest.mark.parametrize("missing", ["P@1", "H-score"])
+def test_a_comparison_of_one_protocol_has_the_columns_that_are_there(missing):
+    facts = Facts("a", "b", 4, 4, 2, 0, "torch")
+    scores = {"closed": {"TPSNet": Scores({} if missing == "P@1" else {1: 70.0}, {}, 60.0, facts)}}
+    page = comparison_markdown(scores)
+    assert "| closed: mAP |" in page and f"closed: {missing} |" not in page
+    assert "as published" not in comparison_markdown({"closed": {"frozen CLIP": scores["closed"]["TPSNet"]}})

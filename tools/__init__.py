@@ -1,1 +1,1 @@
-"""Rebuilding the embedded assets: pictures and the small CLIP. Needs the `assets` extra."""
+"""Beside the package: ``assets`` rebuilds what ships, ``studies`` measures, ``house_rules`` checks style."""

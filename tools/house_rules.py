@@ -1,9 +1,10 @@
-"""House rules as a check: notebooks argue and call, files stay small.
+"""House rules as a check: notebooks argue and call, and know their neighbours.
 
     python -m tools.house_rules            the repository
     python -m tools.house_rules FILE …     some notebooks or Python files
+    python -m tools.house_rules --write    write the line of navigation into all notebooks
 
-One line a fault; ends with 1 when there is any.
+One line a fault; ends with 1 when there is any. A long Python file is a warning.
 """
 
 import ast
@@ -13,19 +14,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-MAX_FILE_LINES = 250
-MAX_CODE_CELLS = 12
-MAX_CELL_LINES = 12
+from tpsnet.io import write_text
+
+ROOT = Path(__file__).parents[1]
 CODE_FOLDERS = ("tpsnet", "tools", "tests", "benchmarks")
+LONG_FILE = 400
 HEAD_WORDS = ("claim", "input", "output", "minute")
 # What papermill can read out of the parameters cell, and the runner can check.
 PARAMETER_TYPE = re.compile(r"(list\[)?(int|float|str|bool)\]?")
+# All that stands behind it in the first and in the last cell of a notebook is generated.
+MARK = "<!-- navigation, by python -m tools.house_rules --write -->"
 
 
 def notebook_faults(path: Path) -> Iterator[str]:
-    """Every way in which a committed notebook breaks design.md §2, one line each."""
+    """Every way in which a committed notebook breaks the rules, one line each."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = _read(path)
         cells, metadata = notebook["cells"], notebook["metadata"]
     except (ValueError, KeyError, TypeError):
         yield "not a notebook (format 4)"
@@ -36,31 +40,67 @@ def notebook_faults(path: Path) -> Iterator[str]:
         yield "metadata.kernelspec.name must be python3"
     if "widgets" in metadata:
         yield "metadata.widgets: clear the widget state"
-    yield from _head_faults(cells)
+    yield from _head_faults(path, cells)
     code = [(i, cell) for i, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
     yield from _parameter_faults(code)
-    if len(code) > MAX_CODE_CELLS:
-        yield f"{len(code)} code cells; at most {MAX_CODE_CELLS}"
     for number, cell in code:
         for fault in _cell_faults(cell):
             yield f"cell {number}: {fault}"
 
 
-def file_faults(path: Path) -> Iterator[str]:
-    """A Python file that has outgrown its room."""
+def file_warnings(path: Path) -> Iterator[str]:
+    """A Python file that may have outgrown its reader."""
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    if lines > MAX_FILE_LINES:
-        yield f"{lines} lines; split it above {MAX_FILE_LINES}"
+    if lines > LONG_FILE:
+        yield f"{lines} lines; look whether it is two files"
 
 
-def _head_faults(cells: list[dict]) -> Iterator[str]:
-    if not cells or cells[0]["cell_type"] != "markdown":
-        yield "the first cell must be markdown: claim, inputs, outputs, minutes"
+def navigation(path: Path) -> str:
+    """Links from a notebook to all notebooks of its folder, to the previous one and to the next, by title."""
+    found = sorted(path.parent.glob("*.ipynb"))
+    links = {p: f"[{_title(p)}]({p.name})" for p in found}
+    line = " · ".join(f"**{_title(p)}**" if p == path else link for p, link in links.items())
+    here = found.index(path)
+    before = [f"← {links[p]}" for p in found[:here][-1:]]
+    after = [f"{links[p]} →" for p in found[here + 1 :][:1]]
+    return f"{line}\n\n{' | '.join(before + after)}".strip()
+
+
+def write_navigation(folder: Path) -> None:
+    """Put the line of navigation into the first and the last cell of every notebook of a folder."""
+    for path in sorted(folder.glob("*.ipynb")):
+        notebook = _read(path)
+        for cell in (notebook["cells"][0], notebook["cells"][-1]):
+            if cell["cell_type"] == "markdown":
+                cell["source"] = _navigated(cell, path).splitlines(keepends=True)
+        write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def _navigated(cell: dict, path: Path) -> str:
+    """A cell's text with the line of navigation at its end."""
+    own = _source(cell).partition(MARK)[0].rstrip()
+    return f"{own}\n\n{MARK}\n\n{navigation(path)}".lstrip()
+
+
+def _title(path: Path) -> str:
+    """What stands before the colon in the title, e.g. "1 Prompt generation"."""
+    try:
+        title = _source(_read(path)["cells"][0]).splitlines()[0]
+    except (ValueError, LookupError, TypeError):
+        return path.stem  # no notebook, or without a title: a fault of its own
+    return title.partition(":")[0].lstrip("# ").replace(" · ", " ", 1)
+
+
+def _head_faults(path: Path, cells: list[dict]) -> Iterator[str]:
+    if not cells or cells[0]["cell_type"] != "markdown" or cells[-1]["cell_type"] != "markdown":
+        yield "the first cell must be markdown (claim, inputs, outputs, minutes), and the last (navigation)"
         return
     text = _source(cells[0]).lower()
     missing = [word for word in HEAD_WORDS if word not in text]
     if missing:
         yield f"the first cell does not state: {', '.join(missing)}"
+    if any(_source(cell) != _navigated(cell, path) for cell in (cells[0], cells[-1])):
+        yield "the line of navigation is stale: python -m tools.house_rules --write"
 
 
 def _parameter_faults(code: list[tuple[int, dict]]) -> Iterator[str]:
@@ -86,11 +126,7 @@ def _cell_faults(cell: dict) -> Iterator[str]:
         yield "has outputs (nbstripout clears them)"
     if cell["execution_count"] is not None:
         yield "has an execution count"
-    source = _source(cell)
-    lines = len(source.splitlines())
-    if lines > MAX_CELL_LINES:
-        yield f"{lines} lines; at most {MAX_CELL_LINES}"
-    if re.search(r"^\s*[!%]", source, re.MULTILINE):
+    if re.search(r"^\s*[!%]", _source(cell), re.MULTILINE):
         yield "a shell or magic line: installing belongs to make, the rest to the package"
         return
     try:
@@ -103,6 +139,10 @@ def _cell_faults(cell: dict) -> Iterator[str]:
             yield f"defines `{node.name}`: move it into the package"
         elif isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
             yield "touches sys.path: the package is installed"
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _parse(cell: dict) -> ast.Module:
@@ -123,18 +163,17 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files named, or those of the repository when none is named."""
-    named = [Path(name) for name in (sys.argv[1:] if argv is None else argv)]
-    if not named:
-        root = Path(__file__).parents[1]
-        named = sorted(root.glob("notebooks/*.ipynb"))
-        named += sorted(path for folder in CODE_FOLDERS for path in (root / folder).rglob("*.py"))
-    faults = [
-        f"{path}: {fault}"
-        for path in named
-        for fault in (notebook_faults if path.suffix == ".ipynb" else file_faults)(path)
-    ]
-    print("\n".join(faults) if faults else f"House rules: {len(named)} files kept")
+    """Check the files named, or those of the repository when none is named; or write the navigation."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv == ["--write"]:
+        write_navigation(ROOT / "notebooks")
+        return 0
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    code = sorted(path for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    named = [Path(name) for name in argv] or [*notebooks, *code]
+    faults = [f"{p}: {fault}" for p in named if p.suffix == ".ipynb" for fault in notebook_faults(p)]
+    warnings = [f"{p}: warning: {text}" for p in named if p.suffix == ".py" for text in file_warnings(p)]
+    print("\n".join([*warnings, *(faults or [f"House rules: {len(named)} files kept"])]))
     return int(bool(faults))
 
 

@@ -1,38 +1,30 @@
-"""The nouns of the package: what passes from one room to the next.
+"""The nouns of the package: what passes from one module to the next.
 
 ``Domain`` knows labels and is for evaluation; ``Images`` and ``Batch`` have no label field, so
 whatever trains on them is unsupervised by construction.
 """
 
-import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-
-class InputError(ValueError):
-    """Something the user gave cannot be used; the message is one line: what, where, how to mend it.
-
-    The command line prints the message and exits with code 2.
-    """
+from tpsnet.errors import InputError
+from tpsnet.io import read_tensors, write_tensors
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """The labelled pictures of one domain, as they lie on disk.
+    """The labelled images of one domain, as they lie on disk.
 
     Attributes:
         name: the domain's folder name, e.g. ``"line"``.
-        paths: one file a picture.
-        labels: class id of each picture, an index into ``class_names``.
+        paths: one file an image.
+        labels: class id of each image, an index into ``class_names``.
         class_names: the class table shared by every domain of the data set.
     """
 
@@ -45,14 +37,14 @@ class Domain:
         return len(self.paths)
 
     def subset(self, keep: Sequence[int]) -> "Domain":
-        """The pictures at the positions ``keep``, in that order, under the same class table."""
+        """The images at the positions ``keep``, in that order, under the same class table."""
         paths = tuple(self.paths[i] for i in keep)
         return Domain(self.name, paths, self.labels[list(keep)], self.class_names)
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The decoded pictures of one domain without their labels: all that a method may see."""
+    """The decoded images of one domain without their labels: all that a method may see."""
 
     name: str
     pixels: UInt8[Tensor, "n 3 size size"]
@@ -62,23 +54,23 @@ class Images:
 
     @property
     def identity(self) -> str:
-        """Name, number and checksum of the pictures."""
+        """Name, number and checksum of the images."""
         checksum = zlib.crc32(self.pixels.cpu().contiguous().numpy())
-        return f"{self.name}, {len(self)} pictures, {checksum:08x}"
+        return f"{self.name}, {len(self)} images, {checksum:08x}"
 
     def subset(self, keep: Sequence[int]) -> "Images":
-        """The pictures at the positions ``keep``, in that order."""
+        """The images at the positions ``keep``, in that order."""
         return Images(self.name, self.pixels[list(keep)])
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some pictures of one domain, augmented. There is no label field.
+    """Some images of one domain, augmented. There is no label field.
 
     Attributes:
         view1: RGB in [0, 1], or ``None`` for a stage that asks for no views.
         view2: a second, independent augmentation, or ``None``.
-        index: position of each picture in its ``Images``.
+        index: position of each image in its ``Images``.
         domain: 0 for the first domain of the pair, 1 for the second.
     """
 
@@ -89,47 +81,17 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
-    """One phase of training, as a value that ``engine.fit`` walks through.
-
-    Attributes:
-        name: shown in logs, unique within a method.
-        epochs: passes over the longer domain.
-        parameters: optimiser parameter groups, each ``{"params": [...], "lr": float}``.
-        losses: a pair of batches to its named scalar terms.
-        weights: factor of each term; the optimised loss is the weighted sum.
-        views: how many augmented views a batch needs (0: indices only).
-        batch_size: pictures of each domain in a step.
-        refresh: called with the epoch's number before it starts, e.g. to renew pseudo-labels;
-            returns numbers for the log.
-        after_step: called after every optimiser step.
-        finish: called once after the last epoch, before the checkpoint is written.
-    """
-
-    name: str
-    epochs: int
-    parameters: Sequence[Mapping[str, object]]
-    losses: Callable[[Batch, Batch], dict[str, Tensor]]
-    weights: Mapping[str, float]
-    views: int
-    batch_size: int
-    refresh: Callable[[int], dict[str, float]] = field(default=lambda epoch: {})
-    after_step: Callable[[], None] = field(default=lambda: None)
-    finish: Callable[[], None] = field(default=lambda: None)
-
-
-@dataclass(frozen=True, eq=False)
 class Embeddings:
     """The waist of the package: models to the left, measurement to the right.
 
     Attributes:
         domain: name of the domain.
-        vectors: one unit row a picture; anything else is refused.
+        vectors: one L2-normalised row an image; anything else is refused.
         labels: class ids, for evaluation.
         class_names: the class table.
-        paths: the pictures, in the order of the rows.
-        rejected: which of them, as queries, have no match in the other domain by the verdict of open-set
-            detection; ``None`` where nobody was asked.
+        paths: the images, in the order of the rows.
+        rejected: which of them, as queries, have no match in the other domain by open-set
+            detection; ``None`` where no rule was applied.
     """
 
     domain: str
@@ -141,14 +103,14 @@ class Embeddings:
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
-        verdicts = n if self.rejected is None else len(self.rejected)
-        if not (n == len(self.labels) == len(self.paths) == verdicts):
+        rejections = n if self.rejected is None else len(self.rejected)
+        if not (n == len(self.labels) == len(self.paths) == rejections):
             raise InputError(
                 f"embeddings of {self.domain!r}: {n} vectors, {len(self.labels)} labels, {len(self.paths)} "
-                f"paths and {verdicts} verdicts; give one of each a picture"
+                f"paths and {rejections} rejections; give one of each an image"
             )
         if not n:
-            raise InputError(f"embeddings of {self.domain!r}: no pictures")
+            raise InputError(f"embeddings of {self.domain!r}: no images")
         norms = self.vectors.double().norm(dim=1)
         if not bool(((norms - 1).abs() < 1e-3).all()):  # NaN fails the comparison too
             worst = int((norms - 1).abs().nan_to_num(nan=torch.inf).argmax())
@@ -163,12 +125,12 @@ class Embeddings:
         return len(self.vectors)
 
     def subset(self, keep: Sequence[int]) -> "Embeddings":
-        """The pictures at the positions ``keep``, in that order, under the same class table."""
+        """The images at the positions ``keep``, in that order, under the same class table."""
         rows = list(keep)
         paths = tuple(self.paths[i] for i in rows)
-        verdicts = None if self.rejected is None else self.rejected[rows]
+        rejected = None if self.rejected is None else self.rejected[rows]
         return Embeddings(
-            self.domain, self.vectors[rows], self.labels[rows], self.class_names, paths, verdicts
+            self.domain, self.vectors[rows], self.labels[rows], self.class_names, paths, rejected
         )
 
     def save(self, path: Path) -> None:
@@ -182,33 +144,23 @@ class Embeddings:
             "class_names": self.class_names,
             "paths": [str(p) for p in self.paths],
         }
-        partial = path.with_name(path.name + ".partial")
-        tensors = {"vectors": self.vectors.contiguous(), "labels": self.labels.contiguous()}
-        if self.rejected is not None:
-            tensors["rejected"] = self.rejected.contiguous()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, partial, metadata={"embeddings": json.dumps(head)})
-            partial.replace(path)
-        except (OSError, SafetensorError) as error:
-            with suppress(OSError):
-                partial.unlink()
-            raise InputError(
-                f"cannot write {path} ({error}); free some space or choose another folder"
-            ) from None
+        tensors = {"vectors": self.vectors, "labels": self.labels}
+        write_tensors(path, tensors if self.rejected is None else tensors | {"rejected": self.rejected}, head)
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
-        """Read what ``save`` wrote."""
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged or no saved Embeddings.
+        """
+        tensors, head = read_tensors(path, "it should be a saved Embeddings file")
         try:
-            with safe_open(path, "pt") as file:
-                head = json.loads((file.metadata() or {})["embeddings"])
-                vectors, labels = file.get_tensor("vectors"), file.get_tensor("labels")
-                rejected = file.get_tensor("rejected") if "rejected" in file.keys() else None  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(f"{path} is not a saved Embeddings file ({error})") from None
-        paths = tuple(Path(p) for p in head["paths"])
-        return cls(head["domain"], vectors, labels, tuple(head["class_names"]), paths, rejected)
+            paths, names = tuple(Path(p) for p in head["paths"]), tuple(head["class_names"])
+            rejected = tensors.get("rejected")
+            return cls(head["domain"], tensors["vectors"], tensors["labels"], names, paths, rejected)
+        except KeyError as error:
+            raise InputError(f"{path} is not a saved Embeddings file (no {error})") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tpsnet.backbone import embed_all
-from tpsnet.types import Images, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Images
 
 
 def test_batches_do_not_change_order_or_value(rng):

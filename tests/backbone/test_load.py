@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tpsnet.backbone import load_backbone
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from torch import nn
 from torchvision.models import resnet50
 
 from tpsnet.backbone import MoCo, load_backbone, load_moco
-from tpsnet.methods import Frozen, TPSNet, TPSNetConfig
-from tpsnet.types import Images, InputError
+from tpsnet.errors import InputError
+from tpsnet.methods import Frozen, FrozenConfig, TPSNet, TPSNetConfig
+from tpsnet.types import Images
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,9 @@ def test_it_has_an_address(file, network):
     backbone = load_backbone(f"moco:{file}")
     assert isinstance(backbone, MoCo) and backbone.identity == load_moco(file).identity
     pictures = Images("a", torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
-    assert Frozen(backbone).embed(pictures).shape == (4, 128)
+    assert Frozen(backbone, FrozenConfig()).embed(pictures).shape == (4, 128)
     with pytest.raises(InputError, match="TPSNet needs a CLIP"):
-        TPSNet(backbone, pictures, pictures, TPSNetConfig(clusters=2))
+        TPSNet(backbone, TPSNetConfig(clusters=2))
 
 
 def test_statistics_stay_those_of_the_pretraining(file):

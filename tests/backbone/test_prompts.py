@@ -49,10 +49,12 @@ def test_a_context_of_real_words_gives_the_plain_texts(any_clip):
     """With the word vectors of four words as the context, a text is those words before the caption."""
     backbone = load_backbone(any_clip)
     prompt = NamePrompt(backbone, n_context=4)
-    sentences = [f"red cat sleeping outside {captions(name, 'line')[0]}" for name in ("ant", "tree_frog")]
+    sentences = [
+        f"red cat sleeping outside {captions(name, 'line drawing')[0]}" for name in ("ant", "tree_frog")
+    ]
     with torch.no_grad():
         prompt.context.copy_(backbone.word_embedding(backbone.tokenizer(sentences[:1]))[0, 1:5])
-    tokens = prompt.tokens(("ant", "tree_frog"), "line")
+    tokens = prompt.tokens(("ant", "tree_frog"), "line drawing")
     torch.testing.assert_close(prompt(tokens).detach(), backbone.encode_text(sentences), atol=1e-6, rtol=0)
     torch.testing.assert_close(prompt(tokens[1:]).detach(), prompt(tokens)[1:].detach())
 
@@ -60,5 +62,5 @@ def test_a_context_of_real_words_gives_the_plain_texts(any_clip):
 def test_only_the_context_is_a_parameter(small_clip):
     prompt = NamePrompt(load_backbone(small_clip), n_context=3)
     assert list(prompt.state_dict()) == ["context"] and prompt.context.shape == (3, 32)
-    prompt(prompt.tokens(("ant",), "line"))[:, 0].sum().backward()
+    prompt(prompt.tokens(("ant",), "line drawing"))[:, 0].sum().backward()
     assert (prompt.context.grad.norm(dim=1) > 0).all()

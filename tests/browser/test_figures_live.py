@@ -1,4 +1,4 @@
-"""The live map and the saved slider in a real Chromium, over pictures whose place on the page is known."""
+"""The live map and the saved slider in a real Chromium, over images whose place on the page is known."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tpsnet.notebooks import run_notebook
+from tpsnet.cli.notebooks import run_notebook
 from tpsnet.types import Embeddings
 
 CELLS = [
@@ -27,7 +27,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory) -> Path:
-    """Executed: a slider, and a map of four pictures at the corners of a square."""
+    """Executed: a slider, and a map of four images at the corners of a square."""
     folder = tmp_path_factory.mktemp("map")
     for d, name in enumerate(("line", "flat")):
         paths = tuple(folder / f"{name}{i}.webp" for i in range(2))
@@ -42,7 +42,7 @@ def notebook(tmp_path_factory) -> Path:
     return folder / "map.ipynb"
 
 
-def test_the_slider_of_a_saved_untrusted_file_changes_the_pictures(reopen, notebook):
+def test_the_slider_of_a_saved_untrusted_file_changes_the_images(reopen, notebook):
     page = reopen(notebook)
     figure = page.locator(".js-plotly-plot").first
     figure.scroll_into_view_if_needed()
@@ -56,7 +56,7 @@ def test_the_slider_of_a_saved_untrusted_file_changes_the_pictures(reopen, noteb
     assert all(old != new for old, new in zip(before[4:], after[4:], strict=True))
 
 
-def test_hovering_shows_the_picture_beside_its_point_and_a_click_its_neighbours(reopen, notebook):
+def test_hovering_shows_the_image_beside_its_point_and_a_click_its_neighbours(reopen, notebook):
     page = reopen(notebook)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()

@@ -10,10 +10,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tpsnet.notebooks import run_notebook
+from tpsnet.cli.notebooks import run_notebook
 from tpsnet.types import Embeddings
 
-PICTURES = ".jp-OutputArea-output img, .jp-OutputArea-output .main-svg"
+IMAGES = ".jp-OutputArea-output img, .jp-OutputArea-output .main-svg"
 CELLS = [
     "k: int = 4",
     "from pathlib import Path\nimport plotly.graph_objects as go\nfrom tpsnet.types import Embeddings\n"
@@ -26,7 +26,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    """A small executed notebook with a figure and a browser over two domains of six one-colour pictures."""
+    """A small executed notebook with a figure and a browser over two domains of six one-colour images."""
     folder = tmp_path_factory.mktemp("small")
     classes = ("apple", "boat", "cat")
     for name in ("line", "flat"):
@@ -52,7 +52,7 @@ NOTEBOOKS = ["small", "browser_notebook"]
 
 
 @pytest.mark.parametrize("which", NOTEBOOKS)
-def test_reopened_untrusted_it_shows_its_pictures(reopen, request, which):
+def test_reopened_untrusted_it_shows_its_images(reopen, request, which):
     path = request.getfixturevalue(which)
     page = reopen(path)
     drawn = [
@@ -61,13 +61,13 @@ def test_reopened_untrusted_it_shows_its_pictures(reopen, request, which):
     assert drawn
     for cell in range(page.locator(".jp-Cell").count()):  # Lab draws a cell's output when it is in view
         page.locator(".jp-Cell").nth(cell).scroll_into_view_if_needed()
-    outputs = page.locator(".jp-CodeCell").filter(has=page.locator(PICTURES))
+    outputs = page.locator(".jp-CodeCell").filter(has=page.locator(IMAGES))
     expect(outputs).to_have_count(len(drawn))
     for i in range(len(drawn)):
-        picture = outputs.nth(i).locator(PICTURES).first
-        picture.scroll_into_view_if_needed()
-        expect(picture).to_be_visible()
-        box = picture.bounding_box()
+        image = outputs.nth(i).locator(IMAGES).first
+        image.scroll_into_view_if_needed()
+        expect(image).to_be_visible()
+        box = image.bounding_box()
         assert box["width"] > 100 and box["height"] > 50
     expect(page.get_by_text(re.compile("Error displaying widget|Error creating widget"))).to_have_count(0)
     expect(page.get_by_text("could not be loaded")).to_have_count(0)
@@ -86,13 +86,13 @@ def test_live_a_click_on_a_tile_changes_the_ranking(reopen, request, which):
     expect(browser.locator(".tps-path")).not_to_have_text(path)
     expect(tiles.last).to_have_attribute("aria-pressed", "true")
     assert ranking(browser) != before
-    # The pictures are there, not only their frames.
+    # The images are there, not only their frames.
     widths = browser.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
     assert widths and min(widths) > 0
 
 
 def shows_something(cell) -> bool:
-    """Whether a picture belongs here: a widget that brings none for the untrusted reader is counted too."""
+    """Whether an image belongs here: a widget that brings none for the untrusted reader is counted too."""
     kinds = {"image/png", "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
     return any(output.get("data", {}).keys() & kinds for output in cell.outputs)
 

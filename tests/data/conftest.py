@@ -1,4 +1,4 @@
-"""A cache of its own for every test, and trees of small random pictures."""
+"""A cache of its own for every test, and trees of small random images."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Callable[[Mapping[str, int]], Path]:
-    """``tree({"line/dog": 3})`` writes three pictures there and returns the root."""
+    """``tree({"line/dog": 3})`` writes three images there and returns the root."""
 
     def write(classes: Mapping[str, int]) -> Path:
         noise = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torchvision.transforms.v2 import functional as tv
 
 from tpsnet.data import Augment, AugmentConfig
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 STILL = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "flip": 0.0}
 PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
@@ -18,13 +18,13 @@ def seeded(number: int = 0) -> torch.Generator:
 
 @pytest.fixture
 def images(rng):
-    """Smooth pictures away from black and white, so that no factor used here is cut off."""
+    """Smooth images away from black and white, so that no factor used here is cut off."""
     coarse = torch.rand(16, 3, 5, 5, generator=rng) * 0.3 + 0.3
     return F.interpolate(coarse, (24, 20), mode="bicubic").clamp(0.3, 0.6)
 
 
-def view(images, generator=None, **settings):
-    return Augment(AugmentConfig(**settings))(images, generator or seeded())
+def view(images, generator=None, **config):
+    return Augment(AugmentConfig(**config))(images, generator or seeded())
 
 
 def fixed(monkeypatch, value):
@@ -59,7 +59,7 @@ def test_about_half_are_flipped(rng):
 
 
 def test_a_ramp_tells_where_the_crop_lies():
-    """On pictures of x and y, a view is a window: its slopes are the crop's sides, its middle inside."""
+    """On images of x and y, a view is a window: its slopes are the crop's sides, its middle inside."""
     n, side = 500, 32
     step = (torch.arange(side) + 0.5) / side
     ramp = torch.stack([step.expand(side, side), step[:, None].expand(side, side), torch.zeros(side, side)])
@@ -83,7 +83,7 @@ def test_a_ramp_tells_where_the_crop_lies():
     assert abs(torch.corrcoef(torch.stack([shift_x, shift_y]))[0, 1]) < 0.15
 
 
-def test_a_crop_wider_than_the_picture_goes_on_in_the_border_colour():
+def test_a_crop_wider_than_the_image_goes_on_in_the_border_colour():
     drawing = torch.ones(8, 3, 32, 32)
     drawing[:, :, :, 12:20] = 0
     wide = view(drawing, crop_scale=(1.0, 1.0), crop_ratio=(2.0, 2.0), flip=0.0, **PLAIN)
@@ -91,7 +91,7 @@ def test_a_crop_wider_than_the_picture_goes_on_in_the_border_colour():
     assert torch.allclose((1 - wide[:, 0, 16]).sum(1), torch.tensor(8 / math.sqrt(2)), atol=0.8)
 
 
-def test_each_picture_gets_its_own_numbers(images):
+def test_each_image_gets_its_own_numbers(images):
     views = view(images[:1].expand_as(images).contiguous(), jitter=1.0)
     assert len({float(v.sum()) for v in views}) == len(images)
 
@@ -106,7 +106,7 @@ def test_geometry_does_not_depend_on_colour(images):
 
 
 @pytest.mark.parametrize("name", ["crop", "flip", "jitter", "grey", "blur"])
-def test_the_generator_moves_on_alike_whatever_the_settings(images, name):
+def test_the_generator_moves_on_alike_whatever_the_config(images, name):
     one, other = seeded(), seeded()
     view(images, one)
     view(images, other, **({"crop_scale": (1.0, 1.0)} if name == "crop" else {name: 0.0}))
@@ -132,7 +132,7 @@ def test_single_factors_are_torchvisions(images, monkeypatch, name, draw, factor
 
 
 def test_all_factors_are_the_chain_of_torchvisions_and_hue(images, monkeypatch):
-    """Brightness, contrast, saturation in this order; the hue of a colourless picture is no matter."""
+    """Brightness, contrast, saturation in this order; the hue of a colourless image is no matter."""
     fixed(monkeypatch, GREATEST)
     grey = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
     ours = view(
@@ -165,10 +165,10 @@ def test_grey_is_luma_in_all_channels(images):
     torch.testing.assert_close(grey, luma(images)[:, None].expand(-1, 3, -1, -1), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name, settings", [("jitter", {"hue": 0.0}), ("grey", {}), ("blur", {})])
-def test_probabilities(rng, name, settings):
+@pytest.mark.parametrize("name, config", [("jitter", {"hue": 0.0}), ("grey", {}), ("blur", {})])
+def test_probabilities(rng, name, config):
     images = torch.rand(500, 3, 8, 8, generator=rng)
-    views = view(images, **STILL, **PLAIN | {name: 0.3}, blur_sigma=(0.1, 0.1), **settings)
+    views = view(images, **STILL, **PLAIN | {name: 0.3}, blur_sigma=(0.1, 0.1), **config)
     changed = (views - images).abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 110 < int(changed.sum()) < 190
 
@@ -200,13 +200,13 @@ def test_values_stay_in_range(rng):
     assert wild.isfinite().all() and wild.shape == images.shape and wild.dtype == images.dtype
 
 
-def test_one_picture_and_one_pixel(images):
+def test_one_image_and_one_pixel(images):
     assert view(images[:1]).shape == (1, 3, 24, 20)
     assert view(images[:2, :, :1, :1], blur=1.0).shape == (2, 3, 1, 1)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "config",
     [
         {"crop_scale": (0.0, 1.0)},
         {"crop_ratio": (2.0, 1.0)},
@@ -215,6 +215,6 @@ def test_one_picture_and_one_pixel(images):
         {"contrast": -0.1},
     ],
 )
-def test_settings_that_make_no_sense(settings):
-    with pytest.raises(InputError, match=next(iter(settings))):
-        AugmentConfig(**settings)
+def test_numbers_that_make_no_sense(config):
+    with pytest.raises(InputError, match=next(iter(config))):
+        AugmentConfig(**config)

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from tpsnet.data import Augment, PairedBatches
-from tpsnet.types import Batch, Images, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Batch, Images
 
 
 def numbered(name: str, n: int) -> Images:
-    """Pictures of one colour each: the picture tells its own position."""
+    """Images of one colour each: the image tells its own position."""
     return Images(name, torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 3, 4, 4).contiguous())
 
 
@@ -52,7 +53,7 @@ def test_lengths(n1, n2, batch_size, steps):
     assert len(order(paired, 1)) == steps * batch_size
 
 
-def test_the_views_are_the_pictures_of_the_indices():
+def test_the_views_are_the_images_of_the_indices():
     for first, second in batches(views=1).epoch(0):
         for batch in (first, second):
             assert batch.view2 is None
@@ -116,15 +117,15 @@ def test_global_randomness_is_neither_used_nor_changed():
     assert order(batches(views=1, augment=Augment()), 0) == first
 
 
-def test_neither_a_batch_nor_its_pictures_have_a_label():
+def test_neither_a_batch_nor_its_images_have_a_label():
     assert {f.name for f in dataclasses.fields(Batch)} == {"view1", "view2", "index", "domain"}
     assert {f.name for f in dataclasses.fields(Images)} == {"name", "pixels"}
 
 
 @pytest.mark.parametrize(
-    "settings, words",
+    "changes, words",
     [({"n2": 0}, "'b'"), ({"batch_size": 0}, "batch_size"), ({"views": 3}, "views"), ({"seed": -1}, "seed")],
 )
-def test_bad_settings(settings, words):
+def test_bad_numbers(changes, words):
     with pytest.raises(InputError, match=words):
-        batches(**settings)
+        batches(**changes)

@@ -8,13 +8,14 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from tpsnet.data import cache as cache_module
-from tpsnet.data import cache_home, image_folder, load_images
-from tpsnet.types import InputError
+from tpsnet.data import cache_home, image_folder, load_images, single_image, unlabelled_folder
+from tpsnet.errors import InputError
 
 
 @pytest.fixture
@@ -23,15 +24,21 @@ def domain(tree):
 
 
 def cache_files(cache):
+    """Names of what lies in the cache; two files an entry."""
     return sorted(p.name for p in (cache / "pixels").iterdir())
+
+
+def pixel_file(cache):
+    (file,) = (cache / "pixels").glob("*.npy")
+    return file
 
 
 @pytest.fixture
 def no_decoding(monkeypatch):
     def refuse(*_):
-        raise AssertionError("decoded although cached")
+        pytest.fail("decoded although cached")
 
-    monkeypatch.setattr(cache_module, "_decode", refuse)
+    monkeypatch.setattr(Image, "open", refuse)
 
 
 def test_cache_home(monkeypatch, cache):
@@ -50,12 +57,12 @@ def test_the_second_time_nothing_is_decoded(domain, cache, request):
         second = load_images(domain, 16)
     assert torch.equal(first[1].pixels, second[1].pixels)
     assert second[0] is domain and second[1].name == "art"
-    assert len(cache_files(cache)) == 1
+    assert len(cache_files(cache)) == 2
 
 
 def test_writing_into_the_pixels_does_not_reach_the_cache(domain, cache):
     pixels = load_images(domain, 16)[1].pixels
-    (file,) = (cache / "pixels").iterdir()
+    file = pixel_file(cache)
     before = file.read_bytes()
     pixels.zero_()
     assert file.read_bytes() == before
@@ -65,7 +72,7 @@ def test_a_copied_tree_shares_the_cache(domain, tmp_path, cache):
     load_images(domain, 16)
     copy = shutil.copytree(tmp_path / "root", tmp_path / "copy")
     load_images(image_folder(copy)["art"], 16)
-    assert len(cache_files(cache)) == 1
+    assert len(cache_files(cache)) == 2
 
 
 def test_an_edit_is_seen_even_if_time_and_length_stay(domain):
@@ -84,28 +91,28 @@ def test_order_and_size_have_their_own_files(domain, cache):
     turned = load_images(domain.subset([5, 4, 3, 2, 1, 0]), 16)[1].pixels
     assert torch.equal(turned, pixels.flip(0))
     assert load_images(domain, 12)[1].pixels.shape == (6, 3, 12, 12)
-    assert len(cache_files(cache)) == 3
+    assert len(cache_files(cache)) == 6
 
 
 def spoil(domain):
-    """Four bad pictures of class ant beside its three good ones of 20×24 px."""
+    """Four bad images of class ant beside its three good ones of 20×24 px."""
     good = domain.paths[0].read_bytes()
     folder = domain.paths[0].parent
-    (folder / "broken.png").write_bytes(b"this is no picture")
+    (folder / "broken.png").write_bytes(b"this is no image")
     (folder / "cut.png").write_bytes(good[: len(good) // 2])
     (folder / "empty.jpg").touch()
     Image.new("RGB", (40, 7)).save(folder / "tiny.png")
     return image_folder(folder.parent.parent)["art"]
 
 
-def test_bad_pictures_are_named_counted_and_skipped(domain, caplog, request):
+def test_bad_images_are_named_counted_and_skipped(domain, caplog, request):
     spoiled = spoil(domain)
     assert len(spoiled) == 10
     with caplog.at_level(logging.WARNING, "tpsnet"):
         kept, images = load_images(spoiled, 16)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 5 and not any("\n" in line for line in lines)
-    for name, reason in [("broken", "not a picture"), ("cut", ""), ("empty", "empty"), ("tiny", "40×7 px")]:
+    for name, reason in [("broken", "not an image"), ("cut", ""), ("empty", "empty"), ("tiny", "40×7 px")]:
         assert sum(f"{name}." in line and reason in line for line in lines) == 1
     assert "4 of 10" in lines[-1]
     assert kept.paths == domain.paths and kept.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -127,7 +134,7 @@ def test_an_unreadable_file_is_skipped_until_it_can_be_read(domain, tmp_path):
 
 
 @pytest.mark.parametrize("gone", [[3, 4, 5], [0, 1, 2, 3, 4, 5]])
-def test_a_class_without_a_readable_picture_is_an_error(domain, gone):
+def test_a_class_without_a_readable_image_is_an_error(domain, gone):
     for i in gone:
         domain.paths[i].write_bytes(b"")
     for _ in range(2):  # decoding, then from the cache
@@ -135,49 +142,85 @@ def test_a_class_without_a_readable_picture_is_an_error(domain, gone):
             load_images(domain, 16)
 
 
+def test_images_without_a_class_are_named_by_their_folder(tmp_path):
+    (tmp_path / "scans").mkdir()
+    file = tmp_path / "scans" / "x.png"
+    file.write_bytes(b"this is no image")
+    for domain in (unlabelled_folder(tmp_path / "scans"), single_image(file)):
+        with pytest.raises(InputError, match=r"^scans: no readable image left .*x\.png: not an image"):
+            load_images(domain, 16)
+
+
 def test_a_file_that_changes_meanwhile_is_not_kept(domain, cache, monkeypatch):
-    read, seen = cache_module._content, set()
+    read, seen = Path.read_bytes, set()
 
     def changing(path):
         again = path in seen
         seen.add(path)
         return read(path) + (b"x" if again else b"")
 
-    monkeypatch.setattr(cache_module, "_content", changing)
+    monkeypatch.setattr(Path, "read_bytes", changing)
     with pytest.raises(InputError, match="changed"):
         load_images(domain, 16)
     assert cache_files(cache) == []
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda b: b[:-1],
-        lambda b: b[: len(b) // 2],
-        lambda b: b"",
-        lambda b: b"\xff" * 40,
-        lambda b: b[:100] + bytes([b[100] ^ 1]) + b[101:],
-        lambda b: b[3:],
-        lambda b: b[: 5 * 3 * 16 * 16] + b[6 * 3 * 16 * 16 :],
-        lambda b: b + (2).to_bytes(8, "little"),
-        lambda b: b[:-8].replace(b": {}", b': {"0": ""}') + (b[-8] + 7).to_bytes(8, "little"),
-        lambda b: b"[]" + (2).to_bytes(8, "little"),
-        lambda b: b"{}" + (2).to_bytes(8, "little"),
-    ],
-)
-def test_a_damaged_cache_file_is_built_again(domain, cache, damage):
+IMAGE_BYTES = 3 * 16 * 16
+DAMAGE = {  # of the file with this ending
+    "a byte less": (".npy", lambda b: b[:-1]),
+    "half": (".npy", lambda b: b[: len(b) // 2]),
+    "empty": (".npy", lambda b: b""),
+    "noise": (".npy", lambda b: b"\xff" * 40),
+    "a flipped bit of a pixel": (".npy", lambda b: b[:500] + bytes([b[500] ^ 1]) + b[501:]),
+    "a shifted start": (".npy", lambda b: b[3:]),
+    "an image less": (".npy", lambda b: b[: 5 * IMAGE_BYTES] + b[6 * IMAGE_BYTES :]),
+    "an open bracket in the header": (".npy", lambda b: b.replace(b"}", b"(")),
+    "another shape": (".npy", lambda b: b.replace(b"(6, 3, 16, 16)", b"(3, 6, 16, 16)")),
+    "a number without an end": (
+        ".npy",
+        lambda b: b.replace(b"(6, 3, 16, 16)", b"(6, 3, 16, 9" + b"9" * 30 + b")"),
+    ),
+    "signed pixels": (".npy", lambda b: b.replace(b"|u1", b"|i1")),
+    "no JSON": (".json", lambda b: b[:-1]),
+    "empty JSON": (".json", lambda b: b""),
+    "a list": (".json", lambda b: b"[]"),
+    "no facts": (".json", lambda b: b"{}"),
+    "no skipped images": (".json", lambda b: b.replace(b"{}", b"3")),
+    "a skipped image too many": (".json", lambda b: b.replace(b"{}", b'{"0": ""}')),
+    "another checksum": (".json", lambda b: b.replace(b'"crc": ', b'"crc": 1')),
+}
+
+
+@pytest.mark.parametrize(("ending", "damage"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_cache_file_is_built_again(domain, cache, ending, damage):
     pixels = load_images(domain, 16)[1].pixels.clone()
-    (file,) = (cache / "pixels").iterdir()
+    file = pixel_file(cache).with_suffix(ending)
     whole = file.read_bytes()
+    assert damage(whole) != whole
     file.write_bytes(damage(whole))
     assert torch.equal(load_images(domain, 16)[1].pixels, pixels)
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == whole and len(cache_files(cache)) == 2
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(domain, cache):
+@pytest.mark.parametrize("ending", [".npy", ".json"])
+def test_one_of_the_files_alone_does_not_count(domain, cache, ending):
+    pixels = load_images(domain, 16)[1].pixels.clone()
+    pixel_file(cache).with_suffix(ending).unlink()
+    assert torch.equal(load_images(domain, 16)[1].pixels, pixels)
+    assert len(cache_files(cache)) == 2
+
+
+def test_the_pixels_are_an_ordinary_array_of_the_kept_images(domain, cache):
+    domain.paths[2].write_bytes(b"")
+    _, images = load_images(domain, 16)
+    assert np.array_equal(np.load(pixel_file(cache)), images.pixels.numpy()) and len(images) == 5
+
+
+@pytest.mark.parametrize("limit", [100, 1000, 128 + 6 * IMAGE_BYTES - 1])
+def test_a_full_disk_is_one_line_and_leaves_nothing(domain, cache, limit):
     """A limit on the size of files makes the write itself fail, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(InputError, match="TPSNET_CACHE") as error:
             load_images(domain, 16)
@@ -190,38 +233,48 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(domain, cache):
 
 def test_a_cache_that_is_a_file(domain, cache):
     cache.touch()
-    with pytest.raises(InputError, match="cannot write the cache"):
+    with pytest.raises(InputError, match=r"cannot write .*TPSNET_CACHE"):
         load_images(domain, 16)
 
 
-def test_a_killed_build_does_not_count_and_is_swept_later(domain, cache, monkeypatch):
-    """A child process is killed at the last moment: all is written, only the name is missing."""
+@pytest.mark.parametrize("named", [0, 1])
+def test_a_killed_build_does_not_count_and_is_swept_later(domain, cache, monkeypatch, named):
+    """A child process is killed when all is written and ``named`` of the two files have their names."""
     child = os.fork()
     if not child:
         signal.alarm(60)
-        monkeypatch.setattr(Path, "replace", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        rename, calls = Path.replace, []
+
+        def killed(path, target):
+            calls.append(path)
+            if len(calls) > named:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "replace", killed)
         load_images(domain, 16)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    (left,) = cache_files(cache)
-    assert left.endswith(".partial")
-    load_images(domain, 16)
-    assert len(cache_files(cache)) == 2, "a young partial file may belong to a live build"
-    os.utime(cache / "pixels" / left, (0, 0))
+    left = [name for name in cache_files(cache) if name.endswith(".partial")]
+    assert len(cache_files(cache)) == 2 and len(left) == 2 - named
+    assert len(load_images(domain, 16)[1]) == 6
+    assert set(left) < set(cache_files(cache)), "a young partial file may belong to a live build"
+    for name in left:
+        os.utime(cache / "pixels" / name, (0, 0))
     load_images(domain, 12)
-    assert not any(name.endswith(".partial") for name in cache_files(cache))
+    assert len(cache_files(cache)) == 4 and not any(n.endswith(".partial") for n in cache_files(cache))
 
 
 def test_many_build_at_once(domain, cache, monkeypatch):
     """All find no cache file before the first has written one."""
-    together, build = threading.Barrier(4), cache_module._build
+    together, replacing = threading.Barrier(4), cache_module.replacing
 
-    def build_together(*arguments):
+    def replacing_together(*arguments):
         together.wait(timeout=60)
-        build(*arguments)
+        return replacing(*arguments)
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
-        patch.setattr(cache_module, "_build", build_together)
+        patch.setattr(cache_module, "replacing", replacing_together)
         results = [r[1].pixels for r in pool.map(load_images, [domain] * 4, [16] * 4)]
-    assert len(cache_files(cache)) == 1
+    assert len(cache_files(cache)) == 2
     assert all(torch.equal(pixels, load_images(domain, 16)[1].pixels) for pixels in results)

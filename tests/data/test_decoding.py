@@ -1,4 +1,4 @@
-"""What becomes of a picture: size, paper, colours, orientation; and the shapes that are refused."""
+"""What becomes of an image: size, paper, colours, orientation; and the shapes that are refused."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from tpsnet.data import image_folder, load_images
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 
 @pytest.fixture
@@ -15,14 +15,14 @@ def domain(tree):
     return image_folder(tree({"art/ant": 3, "art/bee": 3}))["art"]
 
 
-def one(tree, picture, name="x.png", size=16, **options):
-    """The pixels of a domain that holds this one picture."""
+def one(tree, image, name="x.png", size=16, **options):
+    """The pixels of a domain that holds this one image."""
     root = tree({"art/ant": 0})
-    picture.save(root / "art/ant" / name, **options)
+    image.save(root / "art/ant" / name, **options)
     return load_images(image_folder(root)["art"], size)[1].pixels[0]
 
 
-def test_pictures_of_the_wanted_size_are_left_alone(tree, domain):
+def test_images_of_the_wanted_size_are_left_alone(tree, domain):
     pixels = load_images(domain.subset([4]), 20)[1].pixels
     original = np.asarray(Image.open(domain.paths[4]))[:, 2:22]  # 20×24: the central square
     assert torch.equal(pixels[0], torch.from_numpy(original.copy()).permute(2, 0, 1))
@@ -33,9 +33,9 @@ def test_same_as_torchvision(tree, shape):
     """To the bit: what CLIP models were trained on goes through these two steps."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     smooth = np.stack([127 + 120 * np.sin(x / 9), 127 + 120 * np.cos(y / 7), 2 * x + y], 2)
-    picture = Image.fromarray(smooth.clip(0, 255).astype(np.uint8))
+    image = Image.fromarray(smooth.clip(0, 255).astype(np.uint8))
     theirs = v2.Compose([v2.Resize(16, v2.InterpolationMode.BICUBIC), v2.CenterCrop(16), v2.PILToTensor()])
-    assert torch.equal(one(tree, picture), theirs(picture))
+    assert torch.equal(one(tree, image), theirs(image))
 
 
 def test_shrinking_averages(tree):
@@ -55,9 +55,9 @@ def test_half_transparent_red_on_paper(tree):
 
 
 def test_transparent_palette(tree):
-    picture = Image.new("P", (16, 16), 0)
-    picture.putpalette([0, 0, 0, 255, 0, 0])
-    assert (one(tree, picture, transparency=0) == 255).all()
+    image = Image.new("P", (16, 16), 0)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    assert (one(tree, image, transparency=0) == 255).all()
 
 
 def test_sixteen_bit_grey_keeps_its_tones(tree):
@@ -66,7 +66,7 @@ def test_sixteen_bit_grey_keeps_its_tones(tree):
     assert pixels[0, ::4, 0].tolist() == [0, 64, 128, 255]
 
 
-def test_pictures_are_turned_upright(tree):
+def test_images_are_turned_upright(tree):
     """Orientation 6: what the camera stored as the left column is the top row."""
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:, :8] = 255
@@ -82,9 +82,9 @@ def test_eight_pixels_are_enough(tree):
 
 def test_a_strip_is_refused_before_it_costs_memory(tree):
     """Its shorter side grows to the wanted size, and the longer one with it."""
-    with pytest.raises(InputError, match="no readable picture"):
+    with pytest.raises(InputError, match="no readable image"):
         one(tree, Image.new("RGB", (8, 1000)))
 
 
-def test_a_long_picture_is_not_yet_a_strip(tree):
+def test_a_long_image_is_not_yet_a_strip(tree):
     assert one(tree, Image.new("RGB", (8, 800))).shape == (3, 16, 16)

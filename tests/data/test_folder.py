@@ -1,7 +1,7 @@
 import pytest
 
 from tpsnet.data import image_folder, shared_classes
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 
 def test_one_class_table_for_all_domains(tree):
@@ -15,7 +15,7 @@ def test_one_class_table_for_all_domains(tree):
 
 
 def test_paths_hold_from_another_folder(tree, monkeypatch):
-    """Saved embeddings name their pictures, and notebooks run in a folder of their own."""
+    """Saved embeddings name their images, and notebooks run in a folder of their own."""
     root = tree({"art/ant": 1})
     monkeypatch.chdir(root.parent)
     (path,) = image_folder(root.name)["art"].paths
@@ -33,7 +33,7 @@ def test_a_broken_domain_that_is_not_chosen_does_no_harm(tree):
     assert list(image_folder(root, ["art"])) == ["art"]
 
 
-def test_only_pictures_count_sorted_by_name(tree):
+def test_only_images_count_sorted_by_name(tree):
     root = tree({"art/ant": 0})
     files = ["b.JPG", "a.webp", "d.Bmp", "c.jpeg", "e.png", ".hidden.png", "notes.txt", "png"]
     for name in files:

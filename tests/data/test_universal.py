@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tpsnet.data import restrict
-from tpsnet.types import Domain, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Domain
 
 NAMES = tuple("abcdefghijklmnop")
 
@@ -24,24 +25,24 @@ def classes(d: Domain) -> set[int]:
     return set(d.labels.tolist())
 
 
-def restricted(query: Domain, gallery: Domain, setting: str, seed: int) -> tuple[Domain, Domain]:
-    asked, found = restrict(query, gallery, setting, seed)
-    return query.subset(asked), gallery.subset(found)
+def restricted(query: Domain, gallery: Domain, spaces: str, seed: int) -> tuple[Domain, Domain]:
+    queries, items = restrict(query, gallery, spaces, seed)
+    return query.subset(queries), gallery.subset(items)
 
 
 @pytest.mark.parametrize(
-    ("setting", "asked", "found", "common"),
+    ("spaces", "n_query", "n_gallery", "common"),
     [("closed", 13, 13, 13), ("partial", 6, 13, 6), ("open", 13, 6, 6), ("opda", 3, 12, 2)],
 )
-def test_sizes(setting, asked, found, common):
-    query, gallery = restricted(QUERY, GALLERY, setting, seed=0)
-    assert (len(classes(query)), len(classes(gallery))) == (asked, found)
+def test_sizes(spaces, n_query, n_gallery, common):
+    query, gallery = restricted(QUERY, GALLERY, spaces, seed=0)
+    assert (len(classes(query)), len(classes(gallery))) == (n_query, n_gallery)
     assert len(classes(query) & classes(gallery)) == common
     assert classes(query) | classes(gallery) <= set(range(1, 14))
-    assert len(query) == 2 * asked and len(gallery) == 3 * found
+    assert len(query) == 2 * n_query and len(gallery) == 3 * n_gallery
 
 
-def test_pictures_keep_their_labels_and_order():
+def test_images_keep_their_labels_and_order():
     query, _ = restricted(QUERY, GALLERY, "partial", seed=1)
     positions = [QUERY.paths.index(p) for p in query.paths]
     assert positions == sorted(positions)
@@ -69,12 +70,12 @@ def test_office_home_is_divided_as_in_the_literature():
 def test_what_cannot_be_divided_is_one_line():
     one = domain("line", range(3, 4))
     assert [len(x) for x in restrict(one, GALLERY, "closed", 0)] == [2, 3]
-    for setting in ("partial", "open", "opda"):
+    for spaces in ("partial", "open", "opda"):
         with pytest.raises(InputError, match="share 1 classes, too few"):
-            restrict(one, GALLERY, setting, 0)
+            restrict(one, GALLERY, spaces, 0)
     with pytest.raises(InputError, match="no class in common"):
         restrict(domain("line", range(1)), GALLERY, "open", 0)
-    with pytest.raises(InputError, match="no setting 'half'"):
+    with pytest.raises(InputError, match="no label spaces 'half'"):
         restrict(QUERY, GALLERY, "half", 0)
     with pytest.raises(InputError, match="different class tables"):
         restrict(QUERY, dataclasses.replace(GALLERY, class_names=NAMES[:-1]), "open", 0)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tpsnet.data import zero_shot_split
-from tpsnet.types import Domain, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Domain
 
 NAMES = tuple("abcdefghijkl")
 

@@ -1,4 +1,4 @@
-"""Embeddings made of plain tensors, for every test of this room."""
+"""Embeddings made of plain tensors, for every test of this folder."""
 
 from collections.abc import Callable
 from pathlib import Path

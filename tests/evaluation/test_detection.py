@@ -1,57 +1,59 @@
-"""Detection figures by hand, their corners, and how a verdict travels."""
+"""Detection by hand, its corners, and how a rejection travels."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tpsnet.errors import InputError
 from tpsnet.evaluation import detection, evaluate, rank
-from tpsnet.types import Embeddings, InputError
+from tpsnet.types import Embeddings
 
 
 def bits(text: str) -> torch.Tensor:
     return torch.tensor([c == "1" for c in text])
 
 
+def percent(rejected: str, unmatched: str) -> list[float | None]:
+    """Rejected without a match, kept with a match, accuracy, H-score."""
+    found = detection(bits(rejected), bits(unmatched))
+    names = ["rejected without a match", "kept with a match", "detection accuracy", "H-score"]
+    assert list(found) == names
+    return list(found.values())
+
+
 def test_by_hand():
-    """Four private, three rejected; six shared, three kept."""
-    found = detection(rejected=bits("1110111000"), private=bits("1111000000"))
-    assert (found.private_accuracy, found.shared_accuracy) == (75.0, 50.0)
-    assert found.accuracy == pytest.approx(60.0)
-    assert found.h_score == pytest.approx(2 * 75 * 50 / 125)
+    """Four without a match, three rejected; six with one, three kept."""
+    assert percent("1110111000", "1111000000") == pytest.approx([75, 50, 60, 2 * 75 * 50 / 125])
 
 
 def test_corners():
-    everything = detection(bits("1111"), bits("1100"))
-    assert (everything.private_accuracy, everything.shared_accuracy, everything.h_score) == (100, 0, 0)
-    wrong = detection(bits("0011"), bits("1100"))
-    assert (wrong.accuracy, wrong.h_score) == (0, 0)
-    closed = detection(bits("0001"), bits("0000"))
-    assert closed.shared_accuracy == closed.accuracy == 75
-    assert closed.private_accuracy is None and closed.h_score is None
+    assert percent("1111", "1100") == [100, 0, 50, 0]
+    assert percent("0011", "1100") == [0, 0, 0, 0]
+    assert percent("0001", "0000") == [None, 75, 75, None]
 
 
 @pytest.fixture
 def pair(embeddings, lattice):
-    """Classes 0, 1, 3 ask and 0 to 2 are searched: the queries of class 3 are private."""
+    """Queries of classes 0, 1, 3 and a gallery of 0 to 2: the queries of class 3 have no match."""
     query = embeddings("line", lattice(5), [0, 0, 1, 3, 3])
-    verdict = bits("01011")
-    return replace(query, rejected=verdict), embeddings("flat", lattice(4), [0, 1, 1, 2])
+    return replace(query, rejected=bits("01011")), embeddings("flat", lattice(4), [0, 1, 1, 2])
 
 
-def test_verdicts_reach_scores_and_rankings(pair):
-    found = evaluate(*pair, ks=(1,), label_spaces="open, seed 0")
-    assert (found.detection.private_accuracy, found.detection.accuracy) == (100, pytest.approx(80))
-    assert found.card.label_spaces == "open, seed 0" and "open, seed 0" in found.card.markdown()
+def test_rejections_reach_scores_and_rankings(pair):
+    found = evaluate(*pair, ks=(1,))
+    named = found.metrics()
+    assert named["rejected without a match"] == 100 and named["kept with a match"] == pytest.approx(200 / 3)
+    assert named["detection accuracy"] == pytest.approx(80) and named["H-score"] == pytest.approx(80)
     ranking = rank(*pair, chunk=2)
     assert ranking.rejected.tolist() == [False, True, False, True, True]
     silent = replace(pair[0], rejected=None)
-    assert evaluate(silent, pair[1], ks=(1,)).detection is None
-    assert evaluate(silent, pair[1], ks=(1,)).mean_ap == found.mean_ap  # a verdict changes no ranking
+    assert list(evaluate(silent, pair[1], ks=(1,)).metrics()) == ["mAP", "P@1", "plain P@1"]
+    assert evaluate(silent, pair[1], ks=(1,)).mean_ap == found.mean_ap  # a rejection changes no ranking
     assert not rank(silent, pair[1]).rejected.any()
 
 
-def test_verdicts_are_saved(pair, tmp_path):
+def test_rejections_are_saved(pair, tmp_path):
     pair[0].save(tmp_path / "q.safetensors")
     assert torch.equal(Embeddings.load(tmp_path / "q.safetensors").rejected, pair[0].rejected)
     pair[1].save(tmp_path / "g.safetensors")

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from tpsnet.errors import InputError
 from tpsnet.evaluation import flipped, hubs, style_before_class
-from tpsnet.types import InputError
 
 
 def test_hubs_by_hand(embeddings, circle):
-    """Three queries near one picture: it is returned three times, twice to another class."""
+    """Three queries near one image: it is returned three times, twice to another class."""
     query = embeddings("a", circle(0, 5, 10), [0, 1, 2])
     gallery = embeddings("b", circle(4, 90, 180, 270), [0, 1, 2, 3])
     found = hubs(query, gallery, 1)
@@ -36,11 +36,11 @@ def test_style_before_class_is_the_slow_one(embeddings, unit):
 
 
 def test_copies_of_a_query_are_its_own_style(embeddings, circle):
-    """Of equal pictures the first of the file stands before the query itself; none is mistaken for it."""
+    """Of equal images the first of the file stands before the query itself; none is mistaken for it."""
     gallery = embeddings("b", circle(40), [0])
     for labels, expected in (([0, 0, 0], [-1] * 3), ([0, 1, 2], [1, 0, 0])):
         assert style_before_class(embeddings("a", circle(0, 0, 0), labels), gallery).tolist() == expected
-    with pytest.raises(InputError, match="a second picture"):
+    with pytest.raises(InputError, match="a second image"):
         style_before_class(embeddings("a", circle(0), [0]), gallery)
 
 
@@ -53,5 +53,5 @@ def test_flipped_queries(embeddings, circle):
     away = dataclasses.replace(after, rejected=torch.tensor([False, True, True, False]))
     gained, lost = flipped((before, gallery), (away, gallery))
     assert (gained.tolist(), lost.tolist()) == ([], [0, 1])
-    with pytest.raises(InputError, match="different pictures"):
+    with pytest.raises(InputError, match="different images"):
         flipped((before, gallery), (embeddings("c", circle(1, 2, 3, 4), [0, 1, 1, 0]), gallery))

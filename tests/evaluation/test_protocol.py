@@ -1,50 +1,75 @@
-"""The card says what was done, and says it briefly."""
+"""Each metric name is defined once, and the card says what was done, briefly."""
 
 import dataclasses
 
 import pytest
+import torch
 
-from tpsnet.evaluation import evaluate
+from tpsnet.errors import InputError
+from tpsnet.evaluation import definition, evaluate, evaluate_zero_shot, in_order, protocol_card
 
 
 @pytest.fixture
 def pair(embeddings, lattice):
-    """Classes 0, 1 and 3 ask, 0 to 2 are searched: two common, and both queries of class 3 are lone."""
+    """Queries of classes 0, 1 and 3, a gallery of 0 to 2: two common, and class 3 has no match."""
     return embeddings("line", lattice(5), [0, 0, 1, 3, 3]), embeddings("flat", lattice(4), [0, 1, 1, 2])
 
 
+def test_a_depth_changes_a_name_and_not_its_definition():
+    assert definition("P@1") == definition("P@15") != definition("plain P@15")
+    assert len({definition(name) for name in ("mAP", "mAP@5", "mAP@5 over hits", "interpolated mAP@5")}) == 4
+    for name in ("mAP@All", "Prec@100", "P@", "F1"):
+        with pytest.raises(InputError, match=f"no metric '{name}' is defined; choose one of mAP, mAP@k"):
+            definition(name)
+
+
+def test_names_are_ordered_by_the_table_then_by_depth():
+    names = ["H-score", "P@15", "plain P@1", "P@5", "mAP", "P@1", "P@5"]
+    assert in_order(names) == ["mAP", "P@1", "P@5", "P@15", "plain P@1", "H-score"]
+
+
 def test_evaluate_fills_what_it_knows(pair):
-    card = evaluate(*pair, ks=(1, 3)).card
-    assert (card.query_domain, card.gallery_domain) == ("line", "flat")
-    assert (card.n_query, card.n_gallery, card.n_classes, card.n_lone) == (5, 4, 2, 2)
-    assert card.ks == (1, 3)
-    assert (card.engine, card.ties) == ("torch", "in the gallery's order")
-    assert (card.split, card.epoch, card.seeds) == ("all", "last", ())
+    facts = evaluate(*pair, ks=(1, 3)).facts
+    assert (facts.query_domain, facts.gallery_domain) == ("line", "flat")
+    assert (facts.n_query, facts.n_gallery, facts.n_classes, facts.n_unmatched) == (5, 4, 2, 2)
+    assert facts.engine == "torch"
 
 
-def test_evaluate_passes_on_what_it_is_told(pair):
-    card = evaluate(*pair, ks=(1,), split="holdout", epoch="none, not trained", seeds=(0, 1, 2)).card
-    assert (card.split, card.epoch, card.seeds) == ("holdout", "none, not trained", (0, 1, 2))
-
-
-def test_faiss_does_not_promise_the_gallery_s_order(pair):
+def test_the_engine_that_ranked_is_named(pair):
     pytest.importorskip("faiss")
-    card = evaluate(*pair, ks=(1,), engine="faiss").card
-    assert (card.engine, card.ties) == ("faiss", "as faiss returns them")
+    for measure in (evaluate, evaluate_zero_shot):
+        ours, theirs = (measure(*pair, ks=(1,), engine=engine) for engine in ("torch", "faiss"))
+        assert (ours.facts.engine, theirs.facts.engine) == ("torch", "faiss")
+        assert theirs.metrics() == ours.metrics()
+
+
+def test_the_card_defines_exactly_the_metrics_of_its_scores(pair):
+    rejecting = dataclasses.replace(pair[0], rejected=torch.zeros(5, dtype=torch.bool)), pair[1]
+    made = [evaluate(*both, ks=(1, 3)) for both in (pair, rejecting)]
+    for scores in [*made, *(evaluate_zero_shot(*pair, ks=(2,), mode=m) for m in ("voc_minR", "hits"))]:
+        card = protocol_card(scores, label_spaces="open")
+        assert card.metrics == {name: definition(name) for name in scores.metrics()}
+    plain, rejections = (protocol_card(scores, label_spaces="open").markdown() for scores in made)
+    assert "**P@1, P@3**: 100" in plain and "**H-score**" in rejections and "H-score" not in plain
 
 
 def test_markdown_shows_every_field_and_stays_short(pair):
-    card = evaluate(*pair, ks=(1, 3), seeds=(7, 11)).card
+    scores = evaluate(*pair, ks=(1, 3))
+    card = protocol_card(scores, label_spaces="open, seed 0", split="all", epoch="best", seeds=(7, 11))
     text = card.markdown()
     for field in dataclasses.fields(card):
         value = getattr(card, field.name)
-        assert (", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) in text, field.name
-    assert "5 queries, 2 lone" in text and "**lone queries** (n_q = 0): left out" in text
+        for part in (
+            value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else [value]
+        ):
+            assert str(part) in text, field.name
+    assert "5 queries, 2 without a match" in text
     assert len(text.splitlines()) <= 8
     assert "transductive" in text
     assert "transductive" not in dataclasses.replace(card, split="holdout").markdown()
+    assert "**seeds**: none" in protocol_card(scores, label_spaces="open").markdown()
 
 
 def test_a_card_cannot_be_changed_after_the_fact(pair):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        evaluate(*pair, ks=(1,)).card.n_lone = 0
+        protocol_card(evaluate(*pair, ks=(1,)), label_spaces="open").n_unmatched = 0

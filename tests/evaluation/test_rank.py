@@ -9,8 +9,9 @@ import torch
 from evaluation.reference_metrics import slow_order
 
 import tpsnet
+from tpsnet.errors import InputError
 from tpsnet.evaluation import iter_rankings, rank
-from tpsnet.types import Embeddings, InputError
+from tpsnet.types import Embeddings
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 20, 1000])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tpsnet.targets import elbow, grid
+from tpsnet.errors import InputError
+from tpsnet.targets import elbow, elbow_grid
 from tpsnet.targets.elbow import knee
-from tpsnet.types import InputError
 
 
 def test_well_separated_blobs_are_counted(rng):
@@ -39,12 +39,12 @@ def test_short_and_flat_curves():
 
 
 def test_the_grid_reaches_a_quarter_of_the_rows_in_equal_ratios():
-    assert grid(1600)[0] == 2 and grid(1600)[-1] == 400
-    assert grid(1600, points=3) == (2, 28, 400)  # 2 · 14.14 · 14.14
-    assert grid(1) == (1,) and grid(2) == (2,) and grid(16) == (2, 3, 4)
-    assert all(1 <= k <= n for n in range(1, 300) for k in grid(n))
+    assert elbow_grid(1600)[0] == 2 and elbow_grid(1600)[-1] == 400
+    assert elbow_grid(1600, points=3) == (2, 28, 400)  # 2 · 14.14 · 14.14
+    assert elbow_grid(1) == (1,) and elbow_grid(2) == (2,) and elbow_grid(16) == (2, 3, 4)
+    assert all(1 <= k <= n for n in range(1, 300) for k in elbow_grid(n))
 
 
 def test_few_classes_of_many_pictures_are_within_reach():
     """UEM's DomainNet: seven classes, thousands of pictures."""
-    assert grid(14000)[-1] == 400 and min(abs(k - 7) for k in grid(14000)) <= 1
+    assert elbow_grid(14000)[-1] == 400 and min(abs(k - 7) for k in elbow_grid(14000)) <= 1

@@ -5,8 +5,8 @@ import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 from targets.reference_kmeans import nearest, slow_lloyd
 
+from tpsnet.errors import InputError
 from tpsnet.targets import kmeans
-from tpsnet.types import InputError
 
 
 def blobs(rng, n=300, k=6, d=5, spread=0.3):

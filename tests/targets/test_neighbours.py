@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from tpsnet.targets import discrepancy, expand, match, remember
+from tpsnet.targets import discrepancy, nearest_across, query_expansion, update_memory_bank
 
 
 def slow_discrepancy(u, v) -> float:
@@ -31,7 +31,7 @@ def test_a_match_by_hand():
     z = F.normalize(torch.tensor([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8]]), dim=1)
     memory = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     prototypes = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
-    found = match(z, torch.eye(2), torch.tensor([1, 2]), prototypes, memory)
+    found = nearest_across(z, torch.eye(2), torch.tensor([1, 2]), prototypes, memory)
     assert found.row.tolist() == [1, 2, 2]
     assert found.neighbour.tolist() == [1, 0, 0]
     assert found.agree.tolist() == [False, True, True]  # row 1 is not where the first one's neighbour lives
@@ -60,7 +60,7 @@ def slow_expand(both, k, power):
 def test_expansion_is_the_slow_one(unit):
     both = [unit(9, 4), unit(7, 4)]
     for k, power in ((1, 3.0), (3, 1.0), (5, 3.0), (50, 2.0)):  # the last: more than there are
-        found = expand(both, k, power, chunk=4)
+        found = query_expansion(both, k, power, chunk=4)
         for ours, theirs in zip(found, slow_expand([x.tolist() for x in both], k, power), strict=True):
             torch.testing.assert_close(ours, torch.tensor(theirs, dtype=torch.float64))
         torch.testing.assert_close(torch.cat(found).norm(dim=1), torch.ones(16, dtype=torch.float64))
@@ -69,28 +69,28 @@ def test_expansion_is_the_slow_one(unit):
 def test_expansion_by_hand():
     """Alone in its domain, with one neighbour at a right angle of no weight and one at 45 degrees."""
     line, flat = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [math.sqrt(0.5), math.sqrt(0.5)]])
-    (ours, _) = expand([line, flat], k=2)
+    (ours, _) = query_expansion([line, flat], k=2)
     expected = torch.tensor([1 + math.sqrt(0.5), math.sqrt(0.5)])
     torch.testing.assert_close(ours[0], expected / expected.norm())
 
 
 def test_a_picture_that_comes_twice_counts_by_its_last_row():
     memory, z = torch.eye(3), F.normalize(torch.randn(5, 3), dim=1)
-    remember(memory, torch.tensor([1, 0, 1, 1, 0]), z, 0.5)
+    update_memory_bank(memory, torch.tensor([1, 0, 1, 1, 0]), z, 0.5)
     expected = F.normalize(0.5 * torch.eye(3)[:2] + 0.5 * z[[4, 3]], dim=1)
     torch.testing.assert_close(memory, torch.cat([expected, torch.eye(3)[2:]]))
 
 
 def test_memory_moves_by_its_share_and_nowhere_else():
     memory = torch.eye(3)
-    remember(memory, torch.tensor([1]), torch.tensor([[1.0, 0.0, 0.0]]), 0.25)
+    update_memory_bank(memory, torch.tensor([1]), torch.tensor([[1.0, 0.0, 0.0]]), 0.25)
     torch.testing.assert_close(memory[1], F.normalize(torch.tensor([0.75, 0.25, 0.0]), dim=0))
     assert torch.equal(memory[[0, 2]], torch.eye(3)[[0, 2]])
-    remember(memory, torch.tensor([0, 2]), torch.randn(2, 3), 1.0)
+    update_memory_bank(memory, torch.tensor([0, 2]), torch.randn(2, 3), 1.0)
     assert torch.equal(memory[[0, 2]], torch.eye(3)[[0, 2]])
 
 
 def test_memory_takes_no_gradient():
     memory, z = torch.eye(2), torch.ones(1, 2, requires_grad=True)
-    remember(memory, torch.tensor([0]), z, 0.5)
+    update_memory_bank(memory, torch.tensor([0]), z, 0.5)
     assert not memory.requires_grad

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from tpsnet.errors import InputError
 from tpsnet.targets import class_means, momentum_update
-from tpsnet.types import InputError
 
 
 def test_means_by_hand():

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tpsnet.errors import InputError
 from tpsnet.targets import apply_map, procrustes_map, ridge_map
-from tpsnet.types import InputError
 
 DIM = 6
 

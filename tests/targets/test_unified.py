@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from tpsnet.targets import matches, translate, unify
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
+from tpsnet.targets import merge_pairs, translate, unify_prototypes
 
 
 def slow_matches(own, moved, merge) -> list[tuple[int, int]]:
@@ -37,14 +37,14 @@ def test_same_pairs_as_every_assignment_tried(sizes, merge, rng):
         near = own[torch.randperm(sizes[0], generator=rng)]
         moved = torch.cat([near, torch.randn(5, 3, generator=rng, dtype=torch.float64)])[: sizes[1]]
         moved = moved + 0.3 * torch.randn(moved.shape, generator=rng, dtype=torch.float64)
-        found = [tuple(x) for x in torch.stack(matches(own, moved, merge), dim=1).tolist()]
+        found = [tuple(x) for x in torch.stack(merge_pairs(own, moved, merge), dim=1).tolist()]
         assert found == slow_matches(own, moved, merge)
 
 
 def test_a_merge_by_hand():
     """On a line: 0 and 10 against 1, 14 and 30. Smallest gaps 10 and 13; 0–1 and 10–14 are nearer."""
     own, moved = torch.tensor([[0.0], [10.0]]), torch.tensor([[30.0], [1.0], [14.0]])
-    both = unify(own, moved)
+    both = unify_prototypes(own, moved)
     assert both.prototypes[:, 0].tolist() == [0.5, 12.0, 30.0]
     assert both.other.tolist() == [2, 0, 1]
     assert both.merged.tolist() == [True, True, False]
@@ -55,7 +55,7 @@ def test_the_condition_is_strict_and_looks_at_both_domains(merge):
     own = torch.tensor([[0.0], [10.0]])
 
     def merged(*moved: float) -> list[bool]:
-        return unify(own, torch.tensor(moved)[:, None], merge).merged.tolist()
+        return unify_prototypes(own, torch.tensor(moved)[:, None], merge).merged.tolist()
 
     assert merged(4.0, 14.0) == [True, True]
     # ten apart is not nearer than ten
@@ -70,12 +70,12 @@ def test_the_condition_is_strict_and_looks_at_both_domains(merge):
 def test_clusters_in_the_same_place_stop_no_merge(merge):
     """As k-means leaves them where there are fewer different rows than clusters."""
     rows = torch.tensor([[0.0], [10.0], [10.0], [20.0]])
-    assert unify(rows, rows + 1, merge).merged.all()
+    assert unify_prototypes(rows, rows + 1, merge).merged.all()
 
 
 def test_no_merge_at_all(rng):
     own, moved = torch.randn(4, 3, generator=rng), torch.randn(6, 3, generator=rng)
-    for both in (unify(own, moved, "none"), unify(own, moved + 100)):
+    for both in (unify_prototypes(own, moved, "none"), unify_prototypes(own, moved + 100)):
         assert torch.equal(
             both.prototypes, torch.cat([own, moved if not both.prototypes.max() > 50 else moved + 100])
         )
@@ -85,20 +85,20 @@ def test_no_merge_at_all(rng):
 def test_every_prototype_merges(rng):
     own = 10 * torch.eye(5)
     order = torch.randperm(5, generator=rng)
-    both = unify(own, own[order] + 0.2)
+    both = unify_prototypes(own, own[order] + 0.2)
     assert both.merged.all() and torch.equal(both.other, order)
     torch.testing.assert_close(both.prototypes, own + 0.1)
 
 
 def test_one_cluster_each_is_the_same_cluster():
-    both = unify(torch.tensor([[0.0, 0.0]]), torch.tensor([[5.0, 0.0]]))
+    both = unify_prototypes(torch.tensor([[0.0, 0.0]]), torch.tensor([[5.0, 0.0]]))
     assert both.prototypes.tolist() == [[2.5, 0.0]] and both.other.tolist() == [0]
 
 
 def test_every_cluster_finds_its_own_row(rng):
     own = torch.randn(7, 3, generator=rng)
     moved = torch.cat([own[:3] + 0.01, torch.randn(4, 3, generator=rng)])
-    both = unify(own, moved)
+    both = unify_prototypes(own, moved)
     assert len(both.prototypes) == 14 - int(both.merged.sum()) and both.merged[:3].all()
     for cluster, row in enumerate(both.other.tolist()):
         expected = (own[row] + moved[cluster]) / 2 if both.merged[row] else moved[cluster]
@@ -122,4 +122,4 @@ def test_translation_takes_one_mean_to_the_other(rng):
 def test_nan_is_one_line(rng):
     own = torch.randn(3, 2, generator=rng)
     with pytest.raises(InputError, match="NaN"):
-        unify(own, torch.full((2, 2), torch.nan))
+        unify_prototypes(own, torch.full((2, 2), torch.nan))

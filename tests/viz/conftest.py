@@ -1,4 +1,4 @@
-"""Small domains on disk: every picture's colour says its class, every vector its class and noise."""
+"""Small domains on disk: every image's colour says its class, every vector its class and noise."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ CLASSES = ("apple", "boat", "cat", "drum")
 
 @pytest.fixture
 def domain(tmp_path: Path, rng: torch.Generator) -> Callable[..., Embeddings]:
-    """``domain(name, n, noise)``: n pictures of four classes, as files and as noisy unit rows."""
+    """``domain(name, n, noise)``: n images of four classes, as files and as noisy unit rows."""
 
     def make(name: str, n: int = 20, noise: float = 0.8) -> Embeddings:
         labels = torch.arange(n) % len(CLASSES)
@@ -32,7 +32,7 @@ def domain(tmp_path: Path, rng: torch.Generator) -> Callable[..., Embeddings]:
 
 @pytest.fixture
 def noisier(rng: torch.Generator) -> Callable[[Embeddings], Embeddings]:
-    """The same pictures under a worse model."""
+    """The same images under a worse model."""
 
     def make(domain: Embeddings) -> Embeddings:
         vectors = domain.vectors + torch.randn(domain.vectors.shape, generator=rng)

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from viz.reference_ranking import slow_ranking
 
-from tpsnet.types import Embeddings, InputError
+from tpsnet.errors import InputError
+from tpsnet.viz import browser as browser_module
 from tpsnet.viz.browser import RetrievalBrowser
 
 
@@ -36,7 +37,7 @@ def answer(browser, monkeypatch, message):
 @pytest.mark.parametrize("model", ["good", "poor"])
 @pytest.mark.parametrize("query", [0, 13, 21])
 def test_a_click_gets_the_ranking_of_brute_force(browser, pairs, monkeypatch, model, query):
-    content, pictures = answer(browser, monkeypatch, {"kind": "select", "model": model, "query": query})
+    content, images = answer(browser, monkeypatch, {"kind": "select", "model": model, "query": query})
     ours, gallery = pairs[model]
     expected = slow_ranking(ours, query, gallery, 6)
     assert [row["item"] for row in content["rows"]] == [i for i, _, _ in expected]
@@ -45,7 +46,7 @@ def test_a_click_gets_the_ranking_of_brute_force(browser, pairs, monkeypatch, mo
     assert [row["class"] for row in content["rows"]] == [gallery.paths[i].parent.name for i, _, _ in expected]
     assert content["class"] == ours.paths[query].parent.name
     assert content["relevant"] == int((gallery.labels == ours.labels[query]).sum())
-    shown = [Image.open(io.BytesIO(p)).convert("RGB").getpixel((20, 15)) for p in pictures]
+    shown = [Image.open(io.BytesIO(p)).convert("RGB").getpixel((20, 15)) for p in images]
     files = [ours.paths[query], *(gallery.paths[i] for i, _, _ in expected)]
     for pixel, file in zip(shown, files, strict=True):
         wanted = Image.open(file).convert("RGB").getpixel((20, 15))
@@ -56,9 +57,9 @@ def test_pages_show_every_query_once(browser, monkeypatch):
     seen = []
     for page in range(3):
         message = {"kind": "queries", "model": "good", "order": "as stored", "page": page}
-        content, pictures = answer(browser, monkeypatch, message)
+        content, images = answer(browser, monkeypatch, message)
         assert (content["page"], content["pages"], content["total"]) == (page, 3, 22)
-        assert len(pictures) == len(content["rows"])
+        assert len(images) == len(content["rows"])
         seen += [row["query"] for row in content["rows"]]
     assert seen == list(range(22))
 
@@ -66,9 +67,7 @@ def test_pages_show_every_query_once(browser, monkeypatch):
 def test_the_mixed_order_deals_out_the_classes(browser):
     """Labels go 0 1 2 3 0 1 2 3 …: with the classes sorted, the deal has to interleave them again."""
     query, gallery = browser.pairs["good"]
-    by_class = query.labels.argsort(stable=True)
-    paths = tuple(query.paths[i] for i in by_class.tolist())
-    stored = Embeddings("line", query.vectors[by_class], query.labels[by_class], query.class_names, paths)
+    stored = query.subset(query.labels.argsort(stable=True).tolist())
     rows = RetrievalBrowser({"m": (stored, gallery)}, k=2, page=22).queries("m", "mixed", 0)[0]["rows"]
     assert [row["class"] for row in rows] == [query.paths[i].parent.name for i in range(22)]
 
@@ -84,10 +83,8 @@ def test_worst_queries_come_first_with_their_precision(browser, pairs):
 
 def test_equally_bad_queries_come_class_by_class(browser):
     query, gallery = browser.pairs["good"]
-    by_class = query.labels.argsort(stable=True)
-    paths = tuple(query.paths[i] for i in by_class.tolist())
-    vectors = query.vectors[:1].expand(22, -1)  # all rank alike: right for one class only
-    stored = Embeddings("line", vectors, query.labels[by_class], query.class_names, paths)
+    alike = replace(query, vectors=query.vectors[:1].expand(22, -1))  # right for one class only
+    stored = alike.subset(query.labels.argsort(stable=True).tolist())
     rows = RetrievalBrowser({"m": (stored, gallery)}, k=1).queries("m", "worst first", 0)[0]["rows"]
     assert len({row["class"] for row in rows[:3]}) == 3
 
@@ -96,8 +93,8 @@ def test_queries_without_a_match_are_not_among_the_worst(pairs):
     query, gallery = pairs["good"]
     few = gallery.subset((gallery.labels != 1).nonzero()[:, 0].tolist())
     rows = RetrievalBrowser({"m": (query, few)}, k=3, page=22).queries("m", "worst first", 0)[0]["rows"]
-    lone = int((query.labels == 1).sum())
-    assert [query.labels[row["query"]] == 1 for row in rows] == [False] * (22 - lone) + [True] * lone
+    n = int((query.labels == 1).sum())
+    assert [query.labels[row["query"]] == 1 for row in rows] == [False] * (22 - n) + [True] * n
 
 
 def test_a_page_outside_is_the_nearest_one(browser):
@@ -116,30 +113,27 @@ def test_a_page_outside_is_the_nearest_one(browser):
     ],
 )
 def test_messages_without_sense_get_their_reason_back(browser, monkeypatch, message, reason):
-    content, pictures = answer(browser, monkeypatch, message)
+    content, images = answer(browser, monkeypatch, message)
     assert content["kind"] == "error"
     assert reason in content["text"]
-    assert pictures == []
+    assert images == []
 
 
-def test_the_saved_view_is_a_picture_and_a_line_of_text(browser, pairs):
+def test_the_saved_view_is_an_image_and_a_line_of_text(browser, pairs):
     data, _ = browser._repr_mimebundle_()
     sheet = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
     assert sheet.format == "PNG"
     assert sheet.width > 7 * 56  # the query and its six results
-    assert "line → flat: 22 queries, 18 pictures" in data["text/plain"]
+    assert "line → flat: 22 queries, 18 images" in data["text/plain"]
     assert "good" in data["text/plain"] and "poor" in data["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
 @pytest.mark.parametrize("order", ["as stored", "worst first"])
 def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, order):
-    drawn = []
-    import tpsnet.viz.browser as room
-
-    real = room.contact_sheet
+    drawn, real = [], browser_module.contact_sheet
     monkeypatch.setattr(
-        room, "contact_sheet", lambda rows, *a, **k: drawn.append((rows, a)) or real(rows, *a, **k)
+        browser_module, "contact_sheet", lambda rows, *a, **k: drawn.append((rows, a)) or real(rows, *a, **k)
     )
     RetrievalBrowser(pairs, k=6, sample=3, order=order).sheet()
     ((rows, (headings,)),) = drawn
@@ -153,29 +147,27 @@ def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, o
     for row, heading, (q, model) in zip(rows, headings, wanted, strict=True):
         expected = slow_ranking(pairs[model][0], q, pairs[model][1], 6)
         assert [tile.right for tile in row] == [None, *(right for *_, right in expected)]
-        assert [tile.picture for tile in row[1:]] == [pairs[model][1].paths[i] for i, *_ in expected]
+        assert [tile.image for tile in row[1:]] == [pairs[model][1].paths[i] for i, *_ in expected]
         assert heading == f"{model}: {sum(r for *_, r in expected)} of 6 right"
 
 
 def test_a_rejected_query_has_no_match(pairs):
     query, gallery = pairs["good"]
-    verdicts = torch.arange(len(query)) % 3 == 0
-    models = {"open": (replace(query, rejected=verdicts), gallery), "closed": (query, gallery)}
+    rejected = torch.arange(len(query)) % 3 == 0
+    models = {"open": (replace(query, rejected=rejected), gallery), "closed": (query, gallery)}
     browser = RetrievalBrowser(models, k=4, page=22, sample=1, order="as stored")
-    for model, expected in (("open", verdicts.tolist()), ("closed", [False] * 22)):
+    for model, expected in (("open", rejected.tolist()), ("closed", [False] * 22)):
         rows = browser.queries(model, "as stored", 0)[0]["rows"]
         assert [row["rejected"] for row in rows] == expected
         assert [browser.ranking(model, q)[0]["rejected"] for q in range(22)] == expected
 
 
-def test_a_private_query_is_shown_like_any_other(pairs, monkeypatch):
-    """No gallery picture has its class: nothing is right, on the page as in the saved view."""
+def test_a_query_without_a_match_is_shown_like_any_other(pairs, monkeypatch):
+    """No gallery image has its class: nothing is right, on the page as in the saved view."""
     query, gallery = pairs["good"]
-    private = replace(query, labels=torch.full_like(query.labels, len(query.class_names) - 1))
-    kept = (gallery.labels != private.labels[0]).nonzero()[:, 0]
-    paths = tuple(gallery.paths[i] for i in kept.tolist())
-    shown = replace(gallery, vectors=gallery.vectors[kept], labels=gallery.labels[kept], paths=paths)
-    browser = RetrievalBrowser({"open": (private, shown)}, k=4, sample=1)
+    unmatched = replace(query, labels=torch.full_like(query.labels, len(query.class_names) - 1))
+    shown = gallery.subset((gallery.labels != unmatched.labels[0]).nonzero()[:, 0].tolist())
+    browser = RetrievalBrowser({"open": (unmatched, shown)}, k=4, sample=1)
     content, _ = answer(browser, monkeypatch, {"kind": "select", "model": "open", "query": 3})
     assert content["relevant"] == 0 and [row["right"] for row in content["rows"]] == [False] * 4
     assert browser.sheet().startswith(b"\x89PNG")
@@ -197,7 +189,7 @@ def test_equal_scores_stand_in_the_gallery_s_order(domain):
     query, gallery = domain("line", 4), domain("flat", 12)
     same = torch.zeros(12, 8)
     same[:, 0] = 1
-    gallery = Embeddings("flat", same, gallery.labels, gallery.class_names, gallery.paths)
+    gallery = replace(gallery, vectors=same)
     rows = RetrievalBrowser({"m": (query, gallery)}, k=12).ranking("m", 1)[0]["rows"]
     assert [row["item"] for row in rows] == list(range(12))
 
@@ -210,9 +202,9 @@ def test_bad_input_is_refused(pairs, domain):
     with pytest.raises(InputError, match="no order 'best first'; choose one of mixed"):
         RetrievalBrowser(pairs, k=2, order="best first")
     query, gallery = pairs["good"]
-    backwards = Embeddings("flat", gallery.vectors, gallery.labels, gallery.class_names, gallery.paths[::-1])
-    with pytest.raises(InputError, match="different 'flat' pictures"):
+    backwards = replace(gallery, paths=gallery.paths[::-1])
+    with pytest.raises(InputError, match="different 'flat' images"):
         RetrievalBrowser(pairs | {"other": (query, backwards)}, k=2)
     gallery.paths[3].unlink()
-    with pytest.raises(InputError, match="1 pictures of 'flat' are gone"):
+    with pytest.raises(InputError, match="1 images of 'flat' are gone"):
         RetrievalBrowser(pairs, k=2)

@@ -1,4 +1,4 @@
-"""Contact sheets of failures: which pictures stand on them, in which order, and when there is nothing."""
+"""Contact sheets of failures: which images stand on them, in which order, and when there is nothing."""
 
 import dataclasses
 
@@ -20,14 +20,14 @@ def listen(monkeypatch):
     return drawn
 
 
-def test_hubs_are_the_most_frequent_pictures(domain, monkeypatch):
+def test_hubs_are_the_most_frequent_images(domain, monkeypatch):
     drawn = listen(monkeypatch)
     query, gallery = domain("line", 24), domain("flat", 20)
     sheet = hub_sheet({"UEM": (query, gallery)}, k=5, shown=3)
     found = hubs(query, gallery, 5)
     (row,), (heading,) = drawn[0]
     most = found.occurrence.argsort(descending=True, stable=True)[:3]
-    assert [tile.picture for tile in row] == [gallery.paths[i] for i in most]
+    assert [tile.image for tile in row] == [gallery.paths[i] for i in most]
     assert row[0].caption == f"{int(found.occurrence.max())}, {int(found.wrong[most[0]])} wrong"
     assert heading == f"UEM: skewness {found.skewness:.1f}, 6 times each, if all were equal"
     assert sheet.mode == "P" and sheet.width > 3 * 72
@@ -40,11 +40,11 @@ def test_style_before_class_shows_query_winner_and_first(domain, monkeypatch):
     lost = (winner >= 0).nonzero()[:, 0].tolist()
     assert len(lost) > 2
     style_sheet(query, gallery, shown=2)
-    (asked, won, first), _ = drawn[0]
-    assert [t.picture for t in asked] == [query.paths[i] for i in (lost[0], lost[-1])]
-    assert [t.picture for t in won] == [query.paths[int(winner[i])] for i in (lost[0], lost[-1])]
+    (shown, won, first), _ = drawn[0]
+    assert [t.image for t in shown] == [query.paths[i] for i in (lost[0], lost[-1])]
+    assert [t.image for t in won] == [query.paths[int(winner[i])] for i in (lost[0], lost[-1])]
     nearest = (query.vectors[lost[0]] @ gallery.vectors.T).argmax()
-    assert first[0].picture == gallery.paths[nearest]
+    assert first[0].image == gallery.paths[nearest]
     assert first[0].right == bool(gallery.labels[nearest] == query.labels[lost[0]])
     assert all(t.right is False for t in won)
     clear = domain("solid", 20, noise=0.0)
@@ -61,7 +61,7 @@ def test_flipped_queries_stand_with_both_answers(domain, noisier, monkeypatch):
     rows, headings = drawn[0]
     assert [len(r) for r in rows] == [len(x) for x in (gained, lost) if len(x) for _ in range(3)]
     assert headings[-3] == f"lost by two: {len(lost)} of 24 queries"
-    assert [t.picture for t in rows[-3]] == [before[0].paths[i] for i in lost]
+    assert [t.image for t in rows[-3]] == [before[0].paths[i] for i in lost]
     assert all(t.right is True for t in rows[-2]) and all(t.right is False for t in rows[-1])
     assert headings[-2:] == ["first answer of one", "first answer of two"]
     assert flip_sheet(before, before, ("one", "one")) is None

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from viz.reference_ranking import slow_ranking
 
-from tpsnet.types import InputError
-from tpsnet.viz.house import PALETTE
+from tpsnet.errors import InputError
 from tpsnet.viz.hover_map import HoverMap, fitted
+from tpsnet.viz.theme import PALETTE
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def test_the_points_travel_as_they_are(widget, systems, monkeypatch):
         np.testing.assert_array_equal(np.frombuffer(sent, "<f4").reshape(-1, 2), points.numpy())
 
 
-def test_hovering_shows_the_point_s_own_picture(widget, systems, monkeypatch):
+def test_hovering_shows_the_point_s_own_image(widget, systems, monkeypatch):
     flat = systems["frozen"][0][1]
-    content, (picture,) = answer(widget, monkeypatch, {"kind": "hover", "index": 10 + 3})
+    content, (image,) = answer(widget, monkeypatch, {"kind": "hover", "index": 10 + 3})
     assert content == {"kind": "hover", "index": 13, "class": "drum", "domain": "flat"}
-    shown = Image.open(io.BytesIO(picture)).convert("RGB").getpixel((20, 15))
+    shown = Image.open(io.BytesIO(image)).convert("RGB").getpixel((20, 15))
     wanted = Image.open(flat.paths[3]).convert("RGB").getpixel((20, 15))
     assert max(abs(a - b) for a, b in zip(shown, wanted, strict=True)) < 12
 
@@ -86,7 +86,7 @@ def test_the_saved_view_has_the_colours_of_both_domains(widget):
     sheet = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
     colours = {"#{:02x}{:02x}{:02x}".format(*c) for _, c in sheet.getcolors(1 << 20)}
     assert {PALETTE[0], PALETTE[1]} <= colours
-    assert "10 line and 14 flat pictures under frozen, TPSNet" in data["text/plain"]
+    assert "10 line and 14 flat images under frozen, TPSNet" in data["text/plain"]
     assert len(data["image/png"]) < 200_000
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tpsnet.types import InputError
-from tpsnet.viz.house import RIGHT, WRONG
+from tpsnet.errors import InputError
+from tpsnet.viz.theme import RIGHT, WRONG
 from tpsnet.viz.thumbnails import Tile, contact_sheet, data_uri, encode, png, thumbnail
 
 RED = torch.tensor([220, 20, 20], dtype=torch.uint8).view(3, 1, 1).expand(3, 90, 90).clone()
@@ -41,7 +41,7 @@ def test_a_data_uri_is_a_small_webp(rng):
 
 
 @pytest.mark.parametrize("bad", [torch.rand(3, 4, 4), torch.zeros(4, 4, dtype=torch.uint8)])
-def test_what_is_no_picture_is_refused(bad):
+def test_what_is_no_image_is_refused(bad):
     with pytest.raises(InputError, match="uint8"):
         thumbnail(bad, 8)
 
@@ -63,7 +63,7 @@ def test_frames_tell_right_from_wrong_by_colour_and_by_form():
     assert colour(sheet, 8 + pitch + 30, 30) == "#dc1414"
 
 
-def test_a_row_of_pictures_each_in_its_place():
+def test_a_row_of_images_each_in_its_place():
     shades = [torch.full((3, 20, 20), v, dtype=torch.uint8) for v in (10, 100, 200)]
     sheet = contact_sheet([[Tile(s) for s in shades], [Tile(shades[2])]], ["first", "second"], size=20)
     assert [sheet.getpixel((8 + 30 * c + 10, 34))[0] for c in range(3)] == [10, 100, 200]

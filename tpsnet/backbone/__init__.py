@@ -1,14 +1,15 @@
-"""CLIP as unit vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
+"""CLIP as L2-normalised vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
 
 from tpsnet.backbone.captions import captions, class_texts
 from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.embed import autocast, embed_all
-from tpsnet.backbone.load import embedded_clip, load_backbone
+from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
 
 __all__ = [
+    "EMBEDDED",
     "Backbone",
     "DomainPrompts",
     "MoCo",
@@ -18,7 +19,6 @@ __all__ = [
     "captions",
     "class_texts",
     "embed_all",
-    "embedded_clip",
     "load_backbone",
     "load_moco",
     "phase_image",

@@ -1,4 +1,4 @@
-"""A CLIP as unit vectors, image tokens, and texts with learned words."""
+"""A CLIP as L2-normalised vectors, image tokens, and texts with learned words."""
 
 import contextlib
 import warnings
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """A CLIP model that takes RGB in [0, 1] and gives unit vectors.
+    """A CLIP model that takes RGB in [0, 1] and gives L2-normalised vectors.
 
     Args:
         clip: a model built by open_clip.
@@ -26,7 +26,11 @@ class Backbone(nn.Module):
         token_dim: channels of an image token.
         image_size: side of the square input in pixels.
         identity: checksum of the weights as they were loaded; a copy that is trained on keeps it.
+        model: address that it was loaded from, see ``load_backbone``; ``pretrained`` its tag.
     """
+
+    model: str = ""
+    pretrained: str | None = None
 
     def __init__(self, clip: nn.Module, tokenizer, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -54,6 +58,13 @@ class Backbone(nn.Module):
         """The image tower: what fine-tuning trains."""
         return self.clip.visual
 
+    def freeze_texts(self) -> None:
+        """Let no gradient be computed for anything but the image tower."""
+        tower = {id(p) for p in self.tower.parameters()}
+        for p in self.parameters():
+            if id(p) not in tower:
+                p.requires_grad_(False)
+
     def unlock(self, groups: int) -> list[nn.Parameter]:
         """Freeze everything but the last groups of the image tower, and give their parameters.
 
@@ -80,7 +91,7 @@ class Backbone(nn.Module):
     def encode_image(
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Unit embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
+        """L2-normalised embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
         vectors = (self.tower if tower is None else tower)(self._prepare(images))
         vectors = vectors[0] if isinstance(vectors, tuple) else vectors  # a CoCa's tower gives tokens too
         return F.normalize(vectors.float(), dim=1)
@@ -88,7 +99,7 @@ class Backbone(nn.Module):
     def encode_tokens(
         self, images: Float[Tensor, "batch 3 size size"]
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens width"]]:
-        """Unit embeddings, and the last feature map as a sequence of tokens, in one pass."""
+        """L2-normalised embeddings, and the last feature map as a sequence of tokens, in one pass."""
         out = self.clip.forward_intermediates(self._prepare(images), image_indices=1, normalize=False)
         vectors = F.normalize(out["image_features"].float(), dim=1)
         return vectors, out["image_intermediates"][-1].flatten(2).transpose(1, 2).float()
@@ -98,7 +109,7 @@ class Backbone(nn.Module):
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def encode_text(self, texts: list[str]) -> Float[Tensor, "text dim"]:
-        """Unit embeddings of plain texts, without gradient."""
+        """L2-normalised embeddings of plain texts, without gradient."""
         with torch.no_grad():
             tokens = self.tokenizer(texts).to(self.mean.device)
             return F.normalize(self.clip.encode_text(tokens).float(), dim=1)
@@ -109,7 +120,7 @@ class Backbone(nn.Module):
         contexts: Float[Tensor, "prompt context width"],
         start: int,
     ) -> Float[Tensor, "prompt dim"]:
-        """Unit embeddings of token sequences in which learned vectors stand in for some words.
+        """L2-normalised embeddings of token sequences in which learned vectors stand in for some words.
 
         Args:
             tokens: token ids; the ids under the learned vectors are placeholders.

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.types import Images, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Images
 
 
 def autocast(device: torch.device | str) -> torch.autocast:
@@ -30,16 +31,18 @@ def embed_all(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "n dim"]:
-    """Encode every picture of a domain, in order.
+    """Encode every image of a domain, in order.
+
+    Where encoders run in bfloat16, the last digits of a vector depend on how many images share its batch.
 
     Args:
-        encode: from RGB in [0, 1], (batch, 3, size, size) to unit rows (batch, dim).
-        images: the pictures.
-        batch_size: pictures at a time.
-        device: where ``encode`` lives.
+        encode: From RGB in [0, 1], (batch, 3, size, size), to L2-normalised rows (batch, dim).
+        images: The images.
+        batch_size: How many images are encoded at a time.
+        device: Where ``encode`` lives.
 
     Returns:
-        Unit rows in float32 on the CPU.
+        L2-normalised rows in float32 on the CPU.
 
     Raises:
         InputError: a vector is zero or not finite.

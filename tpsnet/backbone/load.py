@@ -14,15 +14,20 @@ from safetensors import SafetensorError
 
 from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.moco import MoCo, load_moco
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
+
+EMBEDDED = "embedded"  # address of the small CLIP that ships with the package
 
 
-def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu") -> Backbone | MoCo:
+def load_backbone(
+    model: str = EMBEDDED, pretrained: str | None = None, device: str = "cpu"
+) -> Backbone | MoCo:
     """Build a CLIP by its open_clip name and pretrained tag, or what an address names.
 
     Args:
-        model: an open_clip name such as ``"ViT-B-16"``; ``"local-dir:FOLDER"`` where the folder holds
-            ``open_clip_config.json`` and safetensors weights; or ``"moco:FILE"``, a MoCo-v2 checkpoint.
+        model: An open_clip name such as ``"ViT-B-16"``; ``"local-dir:FOLDER"`` where the folder holds
+            ``open_clip_config.json`` and safetensors weights; ``"moco:FILE"``, a MoCo-v2 checkpoint; or
+            ``"embedded"``, the small CLIP that ships with the package.
         pretrained: pretrained tag (downloads) or weights file of a named model; an address needs none.
         device: where the model lives.
 
@@ -32,8 +37,21 @@ def load_backbone(model: str, pretrained: str | None = None, device: str = "cpu"
             ``data`` does.
     """
     _check_device(device)
+    for kind in ("local-dir:", "moco:"):
+        if model.startswith(kind):  # a trained artefact keeps the address, and is used from other folders
+            model = f"{kind}{Path(model.removeprefix(kind)).resolve()}"
+    if pretrained and Path(pretrained).is_file():
+        pretrained = str(Path(pretrained).resolve())
     if model.startswith("moco:"):
-        return load_moco(Path(model.removeprefix("moco:")), device)
+        found = load_moco(Path(model.removeprefix("moco:")), device)
+    else:
+        address = f"local-dir:{files('tpsnet') / 'assets' / 'tiny_clip'}" if model == EMBEDDED else model
+        found = _load_clip(address, pretrained, device)
+    found.model, found.pretrained = model, pretrained
+    return found
+
+
+def _load_clip(model: str, pretrained: str | None, device: str) -> Backbone:
     folder = model.removeprefix("local-dir:") if model.startswith("local-dir:") else None
     if folder is None:
         if model not in open_clip.list_models():
@@ -87,8 +105,3 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{folder} has no open_clip_config.json; local-dir: needs it beside the weights")
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{folder} has no .safetensors weights beside open_clip_config.json")
-
-
-def embedded_clip() -> str:
-    """Address of the small CLIP that ships with the package."""
-    return f"local-dir:{files('tpsnet') / 'assets' / 'tiny_clip'}"

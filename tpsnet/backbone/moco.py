@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from tpsnet.backbone.clip import checksum
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 PREFIX = "module.encoder_q."
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as in MoCo's training
 
 
 class MoCo(nn.Module):
-    """A ResNet-50 with MoCo-v2's two-layer head: RGB in [0, 1] to unit vectors. It has no text tower.
+    """A ResNet-50 with MoCo-v2's two-layer head: RGB in [0, 1] to L2-normalised vectors, no texts.
 
     Args:
         tower: the network, head included.
@@ -30,9 +30,12 @@ class MoCo(nn.Module):
         dim: length of an embedding.
         image_size: side of the square input in pixels.
         identity: checksum of the weights as they were loaded.
+        model: address that it was loaded from, see ``load_backbone``.
     """
 
     image_size = 224
+    model: str = ""
+    pretrained: str | None = None
 
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
@@ -52,7 +55,7 @@ class MoCo(nn.Module):
     def encode_image(
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Unit embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
+        """L2-normalised embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         return F.normalize((tower or self.tower)(images).float(), dim=1)
 

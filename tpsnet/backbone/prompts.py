@@ -27,10 +27,10 @@ class DomainPrompts(nn.Module):
     """The class-specific prompts of one domain. Only the contexts train.
 
     Args:
-        backbone: its text tower encodes the prompts; it is not registered as a submodule.
-        n_classes: prompts, one a cluster.
-        n_context: learned vectors in a prompt (M).
-        seed: of the initial contexts.
+        backbone: Backbone whose text tower encodes the prompts; it is not registered as a submodule.
+        n_classes: Number of prompts, one a cluster.
+        n_context: Number of learned vectors in a prompt (M).
+        seed: Seed of the initial contexts.
     """
 
     def __init__(self, backbone: Backbone, n_classes: int, n_context: int = 4, seed: int = 0) -> None:
@@ -45,7 +45,7 @@ class DomainPrompts(nn.Module):
         self._encode = backbone.encode_contexts  # a bound method: no second copy of the weights in state_dict
 
     def forward(self) -> Float[Tensor, "classes dim"]:
-        """Unit text embeddings of all prompts."""
+        """L2-normalised text embeddings of all prompts."""
         return self._encode(self.tokens, self.contexts, self.first)
 
 
@@ -53,9 +53,9 @@ class NamePrompt(nn.Module):
     """One learned context for every class name and every domain. Only the context trains.
 
     Args:
-        backbone: its text tower encodes the texts; it is not registered as a submodule.
-        n_context: learned vectors (M), positive.
-        seed: of the initial context.
+        backbone: Backbone whose text tower encodes the texts; it is not registered as a submodule.
+        n_context: Number of learned vectors (M); must be positive.
+        seed: Seed of the initial context.
     """
 
     def __init__(self, backbone: Backbone, n_context: int = 4, seed: int = 0) -> None:
@@ -67,13 +67,18 @@ class NamePrompt(nn.Module):
         # Bound methods: no second copy of the weights in state_dict.
         self._encode, self._tokenizer = backbone.encode_contexts, backbone.tokenizer
 
-    def tokens(self, names: Sequence[str], domain: str) -> Int[Tensor, "classes length"]:
-        """Token ids of the names in the words of a domain, with room for the context before them."""
-        room = " ".join(["X"] * len(self.context))
-        return self._tokenizer([f"{room} {captions(name, domain)[0]}" for name in names])
+    def tokens(self, names: Sequence[str], style: str) -> Int[Tensor, "classes length"]:
+        """Token ids of the names in the words of a domain, with places for the context before them.
+
+        Args:
+            names: Class names.
+            style: Words for an image of the domain, e.g. "line drawing".
+        """
+        places = " ".join(["X"] * len(self.context))
+        return self._tokenizer([f"{places} {captions(name, style)[0]}" for name in names])
 
     def forward(self, tokens: Int[Tensor, "classes length"]) -> Float[Tensor, "classes dim"]:
-        """Unit text embeddings of some rows of ``tokens``."""
+        """L2-normalised text embeddings of some rows of ``tokens``."""
         bare, full = self._tokenizer(["a", "X a"])
         first = int((bare != full).nonzero()[0])  # behind the mark of the beginning, if there is one
         contexts = self.context.expand(len(tokens), -1, -1)

@@ -1,4 +1,4 @@
-"""Random views of a batch of pictures, made on the pictures' device."""
+"""Random views of a batch of images, made on the images' device."""
 
 import math
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601; sums to one
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far a view may go from its picture; the defaults are gentle, for drawings.
+    """How far a view may go from its image; the defaults are gentle, for drawings.
 
     Attributes:
-        crop_scale: least and greatest area of the crop, as a share of the picture.
-        crop_ratio: least and greatest width of the crop over its height.
-        flip: probability of a mirror image.
-        jitter: probability of a change of colour, which then draws all of the next four.
-        brightness: factor from 1 − value to 1 + value.
-        contrast: the same, around the view's mean grey.
-        saturation: the same, around each pixel's grey.
-        hue: turns of the colour wheel, to either side.
-        grey: probability of losing all colour.
-        blur: probability of a Gaussian blur.
-        blur_sigma: its least and greatest standard deviation, as a share of the picture's width.
+        crop_scale: Least and greatest area of the crop, as a share of the image.
+        crop_ratio: Least and greatest width of the crop over its height.
+        flip: Probability of a mirror image.
+        jitter: Probability of a change of colour, which then draws all of the next four.
+        brightness: Greatest change of brightness; the factor lies between 1 − value and 1 + value.
+        contrast: Greatest change of contrast, a factor like that of brightness, around the view's mean grey.
+        saturation: Greatest change of saturation, a factor like that of brightness, around each pixel's grey.
+        hue: Greatest change of hue to either side, in turns of the colour wheel.
+        grey: Probability of losing all colour.
+        blur: Probability of a Gaussian blur.
+        blur_sigma: Least and greatest standard deviation of the blur, as a share of the image's width.
     """
 
     crop_scale: tuple[float, float] = (0.5, 1.0)
@@ -54,20 +54,20 @@ class AugmentConfig:
 
 
 class Augment:
-    """Crop and flip, then colour, then blur; every picture of the batch gets its own numbers.
+    """Crop and flip, then colour, then blur; every image of the batch gets its own numbers.
 
     The geometry comes first and in one resampling, so that whatever is computed from a view (its
     phase image) is aligned with it. Where a crop reaches outside, the border's colour goes on, which
     on drawings is paper.
 
     Source: the view of MoCo v2 (Chen et al., 2020, arXiv:2003.04297), with gentler crops.
-    Ours differs: colour is one affine map a picture. Brightness, contrast, saturation, hue and grey are
+    Ours differs: colour is one affine map an image. Brightness, contrast, saturation, hue and grey are
     multiplied into one 3×3 matrix and an offset, in this order, and values are cut to [0, 1] once,
     at the end (torchvision shuffles the order and cuts after each); hue turns in the YIQ plane, which
-    keeps luma (torchvision turns in HSV). The blur scales with the picture's width.
+    keeps luma (torchvision turns in HSV). The blur scales with the image's width.
 
-    Random numbers come from the CPU generator, as many for each picture whatever the settings: a
-    view is the same on every device, and its geometry does not depend on the colour settings.
+    Random numbers come from the CPU generator, as many for each image whatever the config: a
+    view is the same on every device, and its geometry does not depend on the colours' part of the config.
     """
 
     def __init__(self, cfg: AugmentConfig | None = None) -> None:
@@ -77,11 +77,11 @@ class Augment:
     def __call__(
         self, images: Float[Tensor, "batch 3 height width"], generator: Generator
     ) -> Float[Tensor, "batch 3 height width"]:
-        """One random view of each picture; values in [0, 1] in, values in [0, 1] out.
+        """One random view of each image; values in [0, 1] in, values in [0, 1] out.
 
         Args:
             images: RGB in [0, 1].
-            generator: a CPU generator; moves on by 13 numbers a picture.
+            generator: Generator on the CPU; it moves on by 13 numbers an image.
         """
         u = torch.rand(13, len(images), generator=generator).to(images.device)
         views = F.grid_sample(images, self._grid(u[:5], images), padding_mode="border", align_corners=False)
@@ -89,14 +89,14 @@ class Augment:
         return self._blur(u[11:], views)
 
     def _grid(self, u: Tensor, images: Tensor) -> Tensor:
-        """Where each pixel of the view looks in the picture, ``[batch, height, width, 2]`` in [-1, 1]."""
+        """Where each pixel of the view looks in the image, ``[batch, height, width, 2]`` in [-1, 1]."""
         area = _between(u[0], self.cfg.crop_scale)
         log_low, log_high = map(math.log, self.cfg.crop_ratio)
         ratio = _between(u[1], (log_low, log_high)).exp()
         flip = torch.where(u[4] < self.cfg.flip, -1.0, 1.0)
 
         def axis(length: int, extent: Tensor, place: Tensor, sign: Tensor | float) -> Tensor:
-            # A crop wider than the picture is shifted so that it still holds all of it.
+            # A crop wider than the image is shifted so that it still holds all of it.
             centre = (1 - extent).abs() * (2 * place - 1)
             step = (torch.arange(length, device=u.device) * 2 + 1) / length - 1
             return centre[:, None] + (sign * extent)[:, None] * step
@@ -108,7 +108,7 @@ class Augment:
         return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=3).to(images.dtype)
 
     def _colour(self, u: Tensor, views: Tensor) -> Tensor:
-        """Jitter and grey as one matrix a picture: x ↦ M x + offset, cut to [0, 1]."""
+        """Jitter and grey as one matrix an image: x ↦ M x + offset, cut to [0, 1]."""
         cfg, one = self.cfg, torch.ones_like(u[0])
         jitter = u[0] < cfg.jitter
         spans = (cfg.brightness, cfg.contrast, cfg.saturation)
@@ -128,7 +128,7 @@ class Augment:
         return torch.baddbmm(offset.to(flat), matrix.to(flat), flat).clamp_(0, 1).view_as(views)
 
     def _blur(self, u: Tensor, views: Tensor) -> Tensor:
-        """A separable Gaussian on the chosen pictures, cut at three standard deviations."""
+        """A separable Gaussian on the chosen images, cut at three standard deviations."""
         chosen = (u[0] < self.cfg.blur).nonzero()[:, 0]
         if not len(chosen):
             return views

@@ -6,31 +6,32 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tpsnet.types import Batch, Images, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Batch, Images
 
 
 class PairedBatches:
-    """Batches of two domains for training; labels are nowhere in sight.
+    """Batches of two domains for training; no label is in them.
 
-    An epoch shows every picture of the larger domain once. All batches are full: what the last one
+    An epoch shows every image of the larger domain once. All batches are full: what the last one
     lacks is taken from the start of another shuffle. The smaller domain goes round and round, shuffled
-    afresh each time, so also one with fewer pictures than a batch works.
+    afresh each time, so also one with fewer images than a batch works.
 
     Every random number derives from the seed and the epoch's number: an epoch can be repeated,
     or reached without walking through the ones before.
 
     Args:
-        first: pictures of domain 0.
-        second: pictures of domain 1.
-        batch_size: pictures of each domain in a step.
-        views: 0 for indices only, or how many augmented views (1 or 2).
-        augment: ``(images in [0, 1], generator) -> images``, called for each view; ``None`` for
-            plain pictures.
-        seed: not negative.
-        device: where the views are made; the indices stay on the CPU.
+        first: Images of domain 0.
+        second: Images of domain 1.
+        batch_size: Images of each domain in a step; must be positive.
+        views: Number of augmented views, 0 to 2; with 0 a batch holds indices only.
+        augment: Function ``(images in [0, 1], generator) -> images``, called for each view; ``None`` leaves
+            the images as they are.
+        seed: Seed of shuffles and views; must not be negative.
+        device: Device on which the views are made; the indices stay on the CPU.
 
     Raises:
-        InputError: an empty domain, a batch size under 1, views outside 0, 1, 2 or a negative seed.
+        InputError: A domain is empty, or a number is outside the range stated above.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class PairedBatches:
     ) -> None:
         for images in (first, second):
             if not len(images):
-                raise InputError(f"domain {images.name!r} has no picture to train on")
+                raise InputError(f"domain {images.name!r} has no image to train on")
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; give at least 1")
         if views not in (0, 1, 2):
@@ -57,11 +58,11 @@ class PairedBatches:
         self.seed, self.device = seed, torch.device(device)
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Number of steps in an epoch."""
         return -(-max(map(len, self.domains)) // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[tuple[Batch, Batch]]:
-        """The batches of epoch ``number``, the same each time it is asked for."""
+        """The batches of epoch ``number``, the same at every call."""
         mixed = np.random.SeedSequence([self.seed, number]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(mixed[0]))
         orders = [self._order(len(images), generator) for images in self.domains]

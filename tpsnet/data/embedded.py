@@ -1,15 +1,15 @@
-"""The pictures that come with the package, as an ordinary folder of domains."""
+"""The images that come with the package, as an ordinary folder of domains."""
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from tpsnet.data.cache import cache_home, cannot_write, partial_name
-from tpsnet.types import InputError
+from tpsnet.data.cache import MEND_CACHE, cache_home
+from tpsnet.errors import InputError
+from tpsnet.io import replacing
 
 
 def embedded_root(further: bool = False) -> Path:
@@ -19,10 +19,11 @@ def embedded_root(further: bool = False) -> Path:
     own. It appears whole or not at all, whoever else unpacks at the same moment.
 
     Args:
-        further: lay the further objects, which zero-shot methods train on, beside those of the benchmark.
+        further: Whether the further objects, which zero-shot methods train on, lie beside those of the
+            benchmark.
 
     Raises:
-        InputError: an archive is missing or damaged, or the cache cannot be written.
+        InputError: An archive is missing or damaged, or the cache cannot be written.
     """
     names = ("emoji.zip", "further.zip") if further else ("emoji.zip",)
     contents = [_asset(name) for name in names]
@@ -43,21 +44,17 @@ def _asset(name: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError:
-        raise InputError(f"{file}: the embedded pictures are missing; reinstall the package") from None
+        raise InputError(f"{file}: the embedded images are missing; reinstall the package") from None
 
 
 def _unpack(contents: Sequence[bytes], root: Path) -> None:
-    partial = partial_name(root)
     try:
-        for content in contents:
-            with ZipFile(BytesIO(content)) as archive:
-                partial.mkdir(parents=True, exist_ok=True)
-                archive.extractall(partial)  # drops "..", drives and leading slashes from names
-        partial.rename(root)
+        with replacing(root, MEND_CACHE) as partial:
+            for content in contents:
+                with ZipFile(BytesIO(content)) as archive:
+                    archive.extractall(partial)  # drops "..", drives and leading slashes from names
     except BadZipFile as error:
-        raise InputError(f"the embedded pictures are damaged ({error}); reinstall the package") from None
-    except OSError as error:
+        raise InputError(f"the embedded images are damaged ({error}); reinstall the package") from None
+    except InputError:
         if not root.is_dir():  # else another process was faster
-            raise cannot_write(root, error) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            raise

@@ -1,4 +1,4 @@
-r"""The class split of zero-shot retrieval: methods train on seen classes, unseen ones ask and are searched.
+r"""The class split of zero-shot retrieval: methods train on seen classes and are scored on unseen ones.
 
 Source: the protocol of zero-shot sketch-based retrieval (Sketchy-Ext, TU-Berlin-Ext; Shen et al., CVPR 2018,
 Dutta & Akata, CVPR 2019), which CLAIR (BMVC 2025, arXiv:2508.12290) follows: a list of unseen names, or a
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from tpsnet.data.folder import of_classes, shared_classes
-from tpsnet.types import Domain, InputError
+from tpsnet.errors import InputError
+from tpsnet.types import Domain
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,19 @@ class ZeroShotSplit:
     """Which classes of a pair are trained on, and which are retrieved.
 
     Attributes:
-        seen: ids of the classes that training may touch, rising.
-        unseen: ids of the classes that ask, rising.
+        seen: Ids of the classes that training may touch, rising.
+        unseen: Ids of the classes of the queries, rising.
     """
 
     seen: tuple[int, ...]
     unseen: tuple[int, ...]
 
     def train(self, domain: Domain) -> list[int]:
-        """Positions of a domain's pictures of seen classes."""
+        """Positions of a domain's images of seen classes."""
         return of_classes(domain, self.seen)
 
     def test(self, domain: Domain) -> list[int]:
-        """Positions of a domain's pictures of unseen classes: the queries, and the gallery."""
+        """Positions of a domain's images of unseen classes: the queries, and the gallery."""
         return of_classes(domain, self.unseen)
 
     def generalised(self, domain: Domain) -> list[int]:
@@ -44,6 +45,7 @@ def zero_shot_split(
     query: Domain,
     gallery: Domain,
     unseen: Sequence[str] | None = None,
+    seen: Sequence[str] | None = None,
     *,
     seed: int = 0,
     share: float = 0.25,
@@ -51,15 +53,16 @@ def zero_shot_split(
     """Divide the classes that both domains have.
 
     Args:
-        query: the pictures that ask.
-        gallery: the pictures that are searched.
-        unseen: names of the unseen classes; by default they are drawn.
-        seed: of the draw.
-        share: of the classes, when they are drawn; rounded down.
+        query: The domain of the queries.
+        gallery: The domain of the gallery.
+        unseen: Names of the unseen classes; ``None`` draws them.
+        seen: Names of the seen classes; ``None`` takes all others.
+        seed: Seed of the draw.
+        share: Share of the classes that are drawn, rounded down; must lie between 0 and 1.
 
     Raises:
-        InputError: an unknown or doubled name, a name that one domain lacks, a split without a seen or
-            without an unseen class, a share outside of (0, 1), or no class in common.
+        InputError: A name is unknown, doubled or lacking in one domain, the split leaves no seen or no unseen
+            class, the share is outside (0, 1), or the domains have no class in common.
     """
     shared = shared_classes(query, gallery)
     if unseen is None:
@@ -71,7 +74,15 @@ def zero_shot_split(
         chosen = {_class_id(name, query, gallery, shared) for name in unseen}
         if len(chosen) < len(unseen):
             raise InputError("the list of unseen classes names a class twice; name each once")
-    split = ZeroShotSplit(tuple(c for c in shared if c not in chosen), tuple(sorted(chosen)))
+    others = [c for c in shared if c not in chosen]
+    if seen is not None:
+        named = {_class_id(name, query, gallery, shared) for name in seen}
+        if named & chosen:
+            raise InputError(
+                f"class {query.class_names[min(named & chosen)]!r} is both seen and unseen; name it once"
+            )
+        others = [c for c in others if c in named]
+    split = ZeroShotSplit(tuple(others), tuple(sorted(chosen)))
     for kind, classes in (("seen", split.seen), ("unseen", split.unseen)):
         if not classes:
             raise InputError(
@@ -84,10 +95,10 @@ def zero_shot_split(
 def _class_id(name: str, query: Domain, gallery: Domain, shared: Sequence[int]) -> int:
     if name not in query.class_names:
         near = difflib.get_close_matches(name, query.class_names, n=1, cutoff=0.0)[0]
-        raise InputError(f"no class {name!r} to leave unseen; did you mean {near!r}?")
+        raise InputError(f"no class {name!r} to divide by; did you mean {near!r}?")
     found = query.class_names.index(name)
     if found not in shared:
         raise InputError(
-            f"class {name!r} is not in both {query.name!r} and {gallery.name!r}; choose another unseen class"
+            f"class {name!r} is not in both {query.name!r} and {gallery.name!r}; choose another class"
         )
     return found

@@ -1,7 +1,7 @@
-r"""Where retrieval fails: style before class, hubs, and queries that two systems answer differently.
+r"""Where retrieval fails: style before class, hubs, and queries that two methods answer differently.
 
 Hubs: the k-occurrence :math:`N_k(x)` counts the queries that have x among their first k; a gallery with few
-very frequent pictures has a positive skewness of :math:`N_k` (Radovanović et al., JMLR 2010).
+very frequent images has a positive skewness of :math:`N_k` (Radovanović et al., JMLR 2010).
 """
 
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.evaluation.rank import rank
-from tpsnet.types import Embeddings, InputError
+from tpsnet.types import Embeddings
 
 
 @dataclass(frozen=True, eq=False)
 class Hubs:
-    """How often gallery pictures are returned.
+    """How often gallery images are returned.
 
     Attributes:
-        occurrence: :math:`N_k` of each gallery picture.
-        wrong: how often it was returned to a query of another class.
-        skewness: third standardised moment of :math:`N_k`; 0 where all are returned equally often.
+        occurrence: :math:`N_k` of each gallery image.
+        wrong: How often it was returned to a query of another class.
+        skewness: Third standardised moment of :math:`N_k`; 0 where all are returned equally often.
     """
 
     occurrence: Int[Tensor, " gallery"]
@@ -30,12 +31,12 @@ class Hubs:
 
 
 def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
-    """Count the appearances of every gallery picture among the first ``k`` of all queries.
+    """Count the appearances of every gallery image among the first ``k`` of all queries.
 
     Args:
-        query: the pictures that ask; rejected ones get no answer and count nowhere.
-        gallery: the pictures that are searched.
-        k: depth.
+        query: The queries; rejected ones get no answer and count nowhere.
+        gallery: The gallery.
+        k: Depth.
 
     Raises:
         InputError: see ``rank``.
@@ -52,22 +53,24 @@ def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
 
 
 def style_before_class(query: Embeddings, gallery: Embeddings) -> Int[Tensor, " query"]:
-    """For each query the picture of its own domain that wins by style: nearest of all, of another class.
+    """For each query the image of its own domain that wins by style: nearest of all, of another class.
 
-    Each query searches both domains together, itself left out. Verdicts do not count.
+    The images of both domains are one gallery, the query itself left out. Rejections do not count.
 
     Args:
-        query: the pictures that ask.
-        gallery: pictures of the other domain.
+        query: The queries.
+        gallery: Images of the other domain.
 
     Returns:
         Positions in ``query``; −1 where the nearest of all is in the gallery, or is of the right class.
 
     Raises:
-        InputError: see ``rank``; a single query has no other picture of its domain.
+        InputError: see ``rank``; a single query has no other image of its domain.
     """
     if len(query) < 2:
-        raise InputError(f"a single query of {query.domain!r}: its own style needs a second picture")
+        raise InputError(
+            f"a single query of {query.domain!r}: its own style needs a second image; add images"
+        )
     other = rank(query, gallery, 1).scores[:, 0]
     own = rank(query, query, 2)
     itself = own.indices == torch.arange(len(query))[:, None]
@@ -80,22 +83,24 @@ def style_before_class(query: Embeddings, gallery: Embeddings) -> Int[Tensor, " 
 def flipped(
     before: tuple[Embeddings, Embeddings], after: tuple[Embeddings, Embeddings], k: int = 1
 ) -> tuple[Int[Tensor, " gained"], Int[Tensor, " lost"]]:
-    """Queries that two runs answer differently: a hit among the first ``k`` in one, none in the other.
+    """Queries that two methods answer differently: a hit among the first ``k`` in one, none in the other.
 
     Args:
-        before: queries and gallery through one system.
-        after: the same pictures through another.
-        k: depth.
+        before: Queries and gallery through one method.
+        after: The same images through another.
+        k: Depth.
 
     Returns:
         Positions of the queries that ``after`` gains, and of those that it loses. A rejected query has no
         hit.
 
     Raises:
-        InputError: the two are not of the same pictures; see ``rank``.
+        InputError: the two are not of the same images; see ``rank``.
     """
     if any(a.paths != b.paths for a, b in zip(before, after, strict=True)):
-        raise InputError("two runs of different pictures; compare runs of the same pair and label spaces")
+        raise InputError(
+            "embeddings of different images; compare methods on the same pair under the same protocol"
+        )
     hits = []
     for query, gallery in (before, after):
         found = rank(query, gallery, k)

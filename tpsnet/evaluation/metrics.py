@@ -8,104 +8,120 @@ With :math:`n_q` items of the query's class in the gallery and :math:`h_q(k)` of
     mAP = \frac{100}{|Q|} \sum_{q \in Q} \frac{1}{n_q} \sum_{r :\, rel_q(r)} \frac{h_q(r)}{r}
 
 where Q are the queries with :math:`n_q > 0`. The first is the field's convention, that of the official code
-of UCDIR (ECCV 2022), ProtoOT (AAAI 2024) and DG-UCDIR (ICCV 2023): a ratio of sums that never asks for more
-hits than there are. The two agree where every class has at least k pictures in the gallery, and part where
+of UCDIR (ECCV 2022), ProtoOT (AAAI 2024) and DG-UCDIR (ICCV 2023): a ratio of sums that never wants more
+hits than there are. The two agree where every class has at least k images in the gallery, and part where
 one has fewer. mAP is what UEM (NeurIPS 2024) calls mAP@All; its definition is not printed, so this reading is
-INFERRED. Ours differs from the peers' code: ties are broken deterministically, lone queries are counted and
-named, and class ids come from one table.
+INFERRED. Ours differs from the peers' code: ties are broken deterministically, queries without a match are
+counted and named, and class ids come from one table.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
-from tpsnet.evaluation.detection import Detection, detection
-from tpsnet.evaluation.protocol import ProtocolCard
-from tpsnet.evaluation.rank import check_depth, iter_rankings
-from tpsnet.types import Embeddings, InputError
+from tpsnet.errors import InputError
+from tpsnet.evaluation.detection import detection
+from tpsnet.evaluation.rank import check_depth, iter_rankings, resolve_engine
+from tpsnet.types import Embeddings
+
+METRIC_VERSION = 2  # rises when a name of ``METRICS`` stands for another number
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a measurement knows of the images and of the ranking.
+
+    Attributes:
+        query_domain: Name of the queries' domain.
+        gallery_domain: Name of the gallery's domain.
+        n_query: Queries, with and without a match.
+        n_gallery: Images in the gallery.
+        n_classes: Classes that are in both.
+        n_unmatched: Queries without a relevant item in the gallery.
+        engine: Who ranked; no number depends on it.
+    """
+
+    query_domain: str
+    gallery_domain: str
+    n_query: int
+    n_gallery: int
+    n_classes: int
+    n_unmatched: int
+    engine: str
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The numbers of one direction, in percent, with their protocol.
+    """The numbers of one direction, in percent.
 
     Attributes:
         precision: P@k for each k, the field's convention.
         plain_precision: P@k for each k, hits over k.
-        mean_ap: mAP@All.
-        card: how they were made.
-        detection: of private queries; ``None`` where the queries carry no verdict.
+        mean_ap: mAP.
+        facts: Of the images and the ranking.
+        detection: What ``detection`` returns; empty where no rule was applied.
     """
 
     precision: dict[int, float]
     plain_precision: dict[int, float]
     mean_ap: float
-    card: ProtocolCard
-    detection: Detection | None = None
+    facts: Facts
+    detection: dict[str, float | None] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float | None]:
+        """The values by their names in ``METRICS``."""
+        return {
+            "mAP": self.mean_ap,
+            **{f"P@{k}": value for k, value in self.precision.items()},
+            **{f"plain P@{k}": value for k, value in self.plain_precision.items()},
+            **self.detection,
+        }
 
 
 def evaluate(
     query: Embeddings,
     gallery: Embeddings,
     ks: tuple[int, ...] = (1, 5, 15),
-    engine: str = "torch",
+    engine: str = "auto",
     chunk: int = 256,
-    *,
-    label_spaces: str = "closed",
-    split: str = "all",
-    epoch: str = "last",
-    seeds: tuple[int, ...] = (),
 ) -> Scores:
     """Rank the gallery for every query and measure it, in memory O(chunk × gallery).
 
-    Queries without a relevant item (private ones) are left out of P@k and mAP: that is UEM's "shared-set"
-    mAP@All. A verdict ("no match") changes neither; it has its own numbers.
+    Queries without a match are left out of P@k and mAP: that is UEM's "shared-set" mAP@All. A rejection
+    changes neither; it has its own numbers.
 
     Args:
-        query: the pictures that ask.
-        gallery: the pictures that are searched, of another domain.
-        ks: depths of P@k.
-        engine: see ``rank``.
-        chunk: queries ranked at once; no number depends on it.
-        label_spaces: for the card: which classes were taken from which domain.
-        split: for the card: which pictures are used for what.
-        epoch: for the card: which epoch's weights made the vectors.
-        seeds: for the card: of the training runs.
+        query: The queries.
+        gallery: The gallery, of another domain.
+        ks: Depths of P@k.
+        engine: See ``rank``.
+        chunk: Queries ranked at once; no number depends on it.
 
     Raises:
         InputError: query and gallery are one domain or have no class in common, a k is larger than the
             gallery, or the pair cannot be ranked (see ``iter_rankings``).
     """
     check_pair(query, gallery, ks)
+    engine = resolve_engine(engine, len(gallery), len(gallery))
     n_relevant, average, capped, hits = [], [], dict.fromkeys(ks, 0), dict.fromkeys(ks, 0)
     for part in iter_rankings(query, gallery, None, engine, chunk):
         n_relevant.append(part.n_relevant)
         average.append(average_precision(part.relevant))
         for k in ks:
             first = part.relevant[:, :k]
-            asked = torch.arange(k) < part.n_relevant[:, None]  # the first min(k, n_q) places
-            capped[k] += int((first & asked).sum())
+            counted = torch.arange(k) < part.n_relevant[:, None]  # the first min(k, n_q) places
+            capped[k] += int((first & counted).sum())
             hits[k] += int(first.sum())
     n_q, average = torch.cat(n_relevant), torch.cat(average)
-    answerable = int((n_q > 0).sum())  # never zero: a pair without a common class is refused
-    card = ProtocolCard(
-        **pair_facts(query, gallery, n_q),
-        ks=ks,
-        engine=engine,
-        ties="in the gallery's order" if engine == "torch" else f"as {engine} returns them",
-        label_spaces=label_spaces,
-        split=split,
-        epoch=epoch,
-        seeds=seeds,
-    )
+    matched = int((n_q > 0).sum())  # never zero: a pair without a common class is refused
     return Scores(
         precision={k: 100 * capped[k] / int(n_q.clamp_max(k).sum()) for k in ks},
-        plain_precision={k: 100 * hits[k] / (k * answerable) for k in ks},
-        mean_ap=100 * average.sum().item() / answerable,
-        card=card,
-        detection=None if query.rejected is None else detection(query.rejected, n_q == 0),
+        plain_precision={k: 100 * hits[k] / (k * matched) for k in ks},
+        mean_ap=100 * average.sum().item() / matched,
+        facts=facts_of(query, gallery, n_q, engine),
+        detection={} if query.rejected is None else detection(query.rejected, n_q == 0),
     )
 
 
@@ -113,7 +129,7 @@ def average_precision(relevant: Bool[Tensor, "query gallery"]) -> Float64[Tensor
     """Mean, over each row's relevant items, of the precision at their rank, in [0, 1].
 
     Args:
-        relevant: the whole gallery's relevance, best first; a shortened ranking gives another number.
+        relevant: The whole gallery's relevance, best first; a shortened ranking gives another number.
 
     Returns:
         One value a row; zero where nothing is relevant.
@@ -149,13 +165,14 @@ def check_pair(query: Embeddings, gallery: Embeddings, ks: tuple[int, ...]) -> N
         check_depth(k, gallery)
 
 
-def pair_facts(query: Embeddings, gallery: Embeddings, n_relevant: Int[Tensor, " query"]) -> dict:
-    """What a protocol card tells of the pictures, by field."""
-    return {
-        "query_domain": query.domain,
-        "gallery_domain": gallery.domain,
-        "n_query": len(query),
-        "n_gallery": len(gallery),
-        "n_classes": len(query.labels[n_relevant > 0].unique()),
-        "n_lone": int((n_relevant == 0).sum()),
-    }
+def facts_of(query: Embeddings, gallery: Embeddings, n_relevant: Int[Tensor, " query"], engine: str) -> Facts:
+    """What was ranked, and by whom."""
+    return Facts(
+        query_domain=query.domain,
+        gallery_domain=gallery.domain,
+        n_query=len(query),
+        n_gallery=len(gallery),
+        n_classes=len(query.labels[n_relevant > 0].unique()),
+        n_unmatched=int((n_relevant == 0).sum()),
+        engine=engine,
+    )

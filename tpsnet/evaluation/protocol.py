@@ -1,76 +1,139 @@
-"""The protocol card: everything one must know to compare a retrieval number with another."""
+"""Every metric name with its definition, and the protocol card: what makes two numbers comparable."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from tpsnet.errors import InputError
+from tpsnet.evaluation.metrics import Facts, Scores
+from tpsnet.evaluation.zero_shot import ZeroShotScores
+
+# Every name means one number, in percent. Tables show their columns in this order.
+METRICS = {
+    "mAP": "mean over queries of the mean precision at the ranks of their relevant items; not interpolated",
+    "mAP@k": "mean over queries of (Σ precision at the hits in the first k) / min(k, n_q); not interpolated",
+    "mAP@k over hits": "mean over queries of the mean precision at the hits in the first k; not interpolated",
+    "interpolated mAP": "mean over queries of the mean precision at the ranks of their relevant items, each "
+    "raised to the best at its rank or deeper (Pascal VOC)",
+    "interpolated mAP@k": "mean over queries of (Σ precision at the hits in the first k) / min(k, n_q), "
+    "each raised to the best from its rank to k (Pascal VOC)",
+    "P@k": "100 · Σ_q hits in the first min(k, n_q) / Σ_q min(k, n_q), of n_q relevant items in the gallery",
+    "plain P@k": "100 · mean over queries of hits in the first k / k",
+    "rejected without a match": "share of the queries without a match that are rejected",
+    "kept with a match": "share of the queries with a match that are not rejected",
+    "detection accuracy": "share of all queries that are rightly rejected or rightly kept",
+    "H-score": "harmonic mean of *rejected without a match* and *kept with a match*",
+}
+
+
+def family(name: str) -> str:
+    """The key in ``METRICS`` of a metric's name, e.g. ``"P@k"`` of ``"P@5"``.
+
+    Raises:
+        InputError: no such metric.
+    """
+    found = re.sub(r"@\d+", "@k", name)
+    if found not in METRICS:
+        raise InputError(f"no metric {name!r} is defined; choose one of {', '.join(METRICS)}")
+    return found
+
+
+def definition(name: str) -> str:
+    """What a metric's name stands for; see ``family``."""
+    return METRICS[family(name)]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Metric names without doubles in the order of ``METRICS``, then by depth."""
+    places = list(METRICS)
+
+    def place(name: str) -> tuple[int, int]:
+        depth = re.search(r"@(\d+)", name)
+        return places.index(family(name)), int(depth[1]) if depth else 0
+
+    return sorted(set(names), key=place)
 
 
 @dataclass(frozen=True)
-class ProtocolCard:
-    """How a set of scores was made.
-
-    What ``evaluate`` knows comes first, the rules of this package follow, the last four are told to it.
+class ProtocolCard(Facts):
+    """How a set of scores was made: what the measurement knows, then what it is told, then the rules.
 
     Attributes:
-        query_domain: name of the domain that asks.
-        gallery_domain: name of the domain that is searched.
-        n_query: pictures that ask, lone ones included.
-        n_gallery: pictures that are searched.
-        n_classes: classes that are in both.
-        n_lone: queries without a relevant item in the gallery.
-        ks: the depths of P@k.
-        engine: who ranked; every engine of the package is exact.
-        ties: order of equal scores.
-        denominator: of the field's P@k, as in the official code of UCDIR (ECCV 2022) and ProtoOT (AAAI 2024).
-        plain_denominator: of the textbook's P@k; empty where there is none.
-        mean_ap: which mAP.
-        lone_rule: what becomes of lone queries.
-        self_match: whether a query can find itself.
-        similarity: what is compared, and how it is normalised.
-        label_spaces: which classes were taken from which domain.
-        split: which pictures are used for what.
-        epoch: which epoch's weights were used.
-        seeds: of the training runs behind the number; empty where nothing is random.
+        metrics: Definition of each metric that the scores hold.
+        label_spaces: Which classes were taken from which domain.
+        split: Which images are used for what.
+        epoch: Which epoch's weights were used.
+        seeds: Of the training runs behind the numbers; empty where nothing is random.
+        similarity: What is compared, and how it is normalised.
+        self_match: Whether a query can find itself.
+        unmatched: What becomes of queries without a match in P@k and mAP.
+        ties: Order of equal scores.
     """
 
-    query_domain: str
-    gallery_domain: str
-    n_query: int
-    n_gallery: int
-    n_classes: int
-    n_lone: int
-    ks: tuple[int, ...]
-    engine: str
-    ties: str
-    denominator: str = "100 · Σ_q hits in the first min(k, n_q) / Σ_q min(k, n_q)"
-    plain_denominator: str = "100 · mean over queries of hits in the first k / k"
-    mean_ap: str = "not interpolated, over the whole gallery, mean over queries"
-    lone_rule: str = "left out"
+    metrics: dict[str, str]
+    label_spaces: str
+    split: str
+    epoch: str
+    seeds: tuple[int, ...]
+    similarity: str = "cosine of L2-normalised embeddings"
     self_match: str = "impossible, two domains"
-    similarity: str = "cosine of unit rows"
-    label_spaces: str = "closed"
-    split: str = "all"
-    epoch: str = "last"
-    seeds: tuple[int, ...] = ()
+    unmatched: str = "left out of P@k and mAP"
+    ties: str = "in the gallery's order"
 
     def markdown(self) -> str:
         """The card as a short list in Markdown."""
         facts = (
-            f"- **{self.query_domain} → {self.gallery_domain}**: {self.n_query} queries, {self.n_lone} lone, "
-            f"gallery of {self.n_gallery}, {self.n_classes} common classes; label spaces {self.label_spaces}"
+            f"- **{self.query_domain} → {self.gallery_domain}**: {self.sizes()}; "
+            f"label spaces {self.label_spaces}"
         )
         return "\n".join([facts, *self.rules()])
 
+    def sizes(self) -> str:
+        """How many images and classes there are."""
+        return (
+            f"{self.n_query} queries, {self.n_unmatched} without a match, gallery of {self.n_gallery}, "
+            f"{self.n_classes} common classes"
+        )
+
     def rules(self) -> list[str]:
-        """The part of the card that does not speak of the pictures, as lines of a list in Markdown."""
-        split = "training set = query set = gallery set, transductive" if self.split == "all" else ""
-        seeds = ", ".join(map(str, self.seeds)) or "none"
+        """The part of the card that does not speak of the images, as lines of a list in Markdown."""
+        named: dict[str, list[str]] = {}
+        for name in in_order(self.metrics):
+            named.setdefault(self.metrics[name], []).append(name)
+        split = " (training set = query set = gallery set, transductive)" if self.split == "all" else ""
         return [
-            f"- **P@k** (k = {', '.join(map(str, self.ks))}): {self.denominator}, "
-            "with n_q relevant items in the gallery",
-            *([f"- **plain P@k**: {self.plain_denominator}"] if self.plain_denominator else []),
-            f"- **mAP@All**: {self.mean_ap}",
-            f"- **lone queries** (n_q = 0): {self.lone_rule}; **ties**: {self.ties}",
+            *(f"- **{', '.join(names)}**: {text}" for text, names in named.items()),
+            f"- **queries without a match** (n_q = 0): {self.unmatched}; **ties**: {self.ties}",
             f"- **similarity**: {self.similarity}; **self-match**: {self.self_match}; "
             f"**engine**: {self.engine}, exact",
-            f"- **split**: {self.split}{f' ({split})' if split else ''}; **epoch**: {self.epoch}; "
-            f"**seeds**: {seeds}",
+            f"- **split**: {self.split}{split}; **epoch**: {self.epoch}; "
+            f"**seeds**: {', '.join(map(str, self.seeds)) or 'none'}",
         ]
+
+
+def protocol_card(
+    scores: Scores | ZeroShotScores,
+    *,
+    label_spaces: str,
+    split: str = "all",
+    epoch: str = "last",
+    seeds: tuple[int, ...] = (),
+) -> ProtocolCard:
+    """The card of these scores, made where the protocol is known; it defines the metrics that they hold.
+
+    Args:
+        scores: What was measured.
+        label_spaces: Which classes were taken from which domain.
+        split: Which images are used for what.
+        epoch: Which epoch's weights made the embeddings.
+        seeds: Of the training runs.
+    """
+    metrics = {name: definition(name) for name in scores.metrics()}
+    return ProtocolCard(
+        **vars(scores.facts),
+        metrics=metrics,
+        label_spaces=label_spaces,
+        split=split,
+        epoch=epoch,
+        seeds=seeds,
+    )

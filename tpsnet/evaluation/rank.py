@@ -2,32 +2,47 @@
 
 The same two vectors may get scores one bit apart in different places of a float32 product, and another chunk
 size moves those bits again, so that copies in the gallery change places. The product is therefore taken in
-float64 and rounded to float32: its own noise is some 10⁻⁸ of a float32 step, and copies tie.
+float64 and rounded to steps of 2⁻³⁰ and to float32: its own noise is some 10⁻⁷ of a step, and copies tie.
+
+Faiss computes in float32, so it only proposes candidates; the float64 product scores and orders them. Where
+its noise may hide an item that belongs among the ``k`` best, the whole gallery is ordered for that query.
+Both engines hence return the same indices and scores.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from types import ModuleType
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
-from tpsnet.types import Embeddings, InputError, Ranking
+from tpsnet.errors import InputError
+from tpsnet.types import Embeddings, Ranking
 
 Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, scores)
 
+ENGINES = ("auto", "torch", "faiss")
+FAISS_MAX_K = 50  # TBD
+FAISS_MIN_GALLERY = 5000  # TBD
+MARGIN = 16  # candidates beyond k: room for ties at the edge
+GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
+GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
+BLAS_QUERIES = 8  # from here on faiss is 2 to 10 times quicker with BLAS, which its default leaves to more
+
 
 def rank(
-    query: Embeddings, gallery: Embeddings, k: int | None = None, engine: str = "torch", chunk: int = 256
+    query: Embeddings, gallery: Embeddings, k: int | None = None, engine: str = "auto", chunk: int = 256
 ) -> Ranking:
-    """The ``k`` best gallery items of every query, best first.
+    """The ``k`` best gallery images of every query, best first.
 
     Args:
-        query: the pictures that ask.
-        gallery: the pictures that are searched; same class table and width as ``query``.
-        k: how many items to return; all of them by default, which takes memory O(query × gallery).
-        engine: ``"torch"`` orders equal scores by their place in the gallery. ``"faiss"`` (a flat index,
-            exact too) is quicker for few neighbours in a large gallery; equal scores come in any order.
-        chunk: queries searched at once; the result does not depend on it.
+        query: L2-normalised embeddings of the query images.
+        gallery: those of the gallery images; same class table and width as ``query``.
+        k: how many images to return; all of them by default, which takes memory O(query × gallery).
+        engine: ``"torch"`` or ``"faiss"``, which return the same; ``"auto"`` takes the quicker one, see
+            ``resolve_engine``.
+        chunk: queries ranked at once; the result does not depend on it.
 
     Raises:
         InputError: see ``iter_rankings``.
@@ -43,7 +58,7 @@ def rank(
 
 
 def iter_rankings(
-    query: Embeddings, gallery: Embeddings, k: int | None = None, engine: str = "torch", chunk: int = 256
+    query: Embeddings, gallery: Embeddings, k: int | None = None, engine: str = "auto", chunk: int = 256
 ) -> Iterator[Ranking]:
     """What ``rank`` returns, ``chunk`` queries at a time: memory O(chunk × gallery).
 
@@ -51,9 +66,11 @@ def iter_rankings(
         InputError: the class tables or widths differ, ``k`` is below one or above the gallery's size, the
             engine is unknown or not installed.
     """
-    check_depth(len(gallery) if k is None else k, gallery)
+    k = len(gallery) if k is None else k
+    check_depth(k, gallery)
     _check_pair(query, gallery)
-    search = _engine(engine)(gallery.vectors, len(gallery) if k is None else k)
+    make = _faiss_search if resolve_engine(engine, k, len(gallery)) == "faiss" else _torch_search
+    search = make(gallery.vectors, k)
     of_class = gallery.labels.bincount(minlength=len(gallery.class_names))
     rejected = torch.zeros(len(query), dtype=torch.bool) if query.rejected is None else query.rejected
     parts = zip(query.vectors.split(chunk), query.labels.split(chunk), rejected.split(chunk), strict=True)
@@ -63,11 +80,37 @@ def iter_rankings(
         yield Ranking(indices, scores, relevant, of_class[labels], refused)
 
 
+def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
+    """``"torch"`` or ``"faiss"``: who ranks, for a call of ``rank`` with these arguments.
+
+    ``"auto"`` takes faiss where it is installed, ``k`` is at most ``FAISS_MAX_K`` and the gallery has
+    ``FAISS_MIN_GALLERY`` images or more. An index on a GPU cannot return more than ``GPU_MAX_K`` candidates;
+    torch ranks then, also where faiss is asked for.
+
+    Raises:
+        InputError: the engine is unknown, or faiss is asked for and not installed.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"engine {engine!r} is unknown; choose from {', '.join(ENGINES)}")
+    k = gallery_size if k is None else k
+    pays = k <= FAISS_MAX_K and gallery_size >= FAISS_MIN_GALLERY
+    if engine == "torch" or (engine == "auto" and not pays):
+        return "torch"
+    faiss = _faiss()
+    if faiss is None and engine == "faiss":
+        raise InputError(
+            "engine 'faiss' is not installed; pip install 'tpsnet[cpu]', or choose engine 'torch'"
+        )
+    if faiss is None or (_on_gpu(faiss) and min(k + MARGIN, gallery_size) > GPU_MAX_K):
+        return "torch"
+    return "faiss"
+
+
 def check_depth(k: int, gallery: Embeddings) -> None:
     """Refuse a ``k`` that the gallery cannot fill."""
     if not 1 <= k <= len(gallery):
         raise InputError(
-            f"k = {k} with a gallery of {len(gallery)} pictures ({gallery.domain!r}); "
+            f"k = {k} with a gallery of {len(gallery)} images ({gallery.domain!r}); "
             f"choose k from 1 to {len(gallery)}"
         )
 
@@ -83,26 +126,29 @@ def _check_pair(query: Embeddings, gallery: Embeddings) -> None:
         )
 
 
-def _engine(name: str) -> Callable[[Tensor, int], Search]:
-    engines = {"torch": _torch_search, "faiss": _faiss_search}
-    if name not in engines:
-        raise InputError(f"engine {name!r} is unknown; choose from {', '.join(engines)}")
-    return engines[name]
-
-
 def _torch_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     gallery = gallery.double().T
 
     def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
-        scores = (queries.double() @ gallery).float()
-        indices = _best_first(scores)[:, :k]
+        scores = _rounded(queries.double() @ gallery)
+        indices = _best_first(scores, k)
         return indices, scores.gather(1, indices)
 
     return search
 
 
-def _best_first(scores: Float[Tensor, "query gallery"]) -> Int[Tensor, "query gallery"]:
-    """Column numbers of each row by falling score, equal scores by rising column.
+def _rounded(products: Float64[Tensor, "query gallery"]) -> Float32[Tensor, "query gallery"]:
+    """Scores without the noise of a float64 product, whose order of summation depends on its shape.
+
+    Float32 alone has finer steps than that noise around zero.
+    """
+    products += GRID
+    products -= GRID
+    return products.float()
+
+
+def _best_first(scores: Float[Tensor, "query gallery"], k: int) -> Int[Tensor, "query k"]:
+    """The first ``k`` column numbers of each row by falling score, equal scores by rising column.
 
     Score and column are packed into one integer, so that no two keys of a row are equal: any sort is then a
     stable one, and NumPy's vectorised sort of integers takes a tenth of a stable argsort's time.
@@ -113,23 +159,65 @@ def _best_first(scores: Float[Tensor, "query gallery"]) -> Int[Tensor, "query ga
     keys = bits.long()
     keys <<= 32
     keys |= torch.arange(scores.shape[1])
-    keys.numpy().sort(axis=1)  # in place
-    keys &= 0xFFFFFFFF
-    return keys
+    if 4 * k <= keys.shape[1]:  # measured: beyond, the whole sort is quicker
+        keys = keys.topk(k, largest=False).values
+    else:
+        keys.numpy().sort(axis=1)  # in place
+    return keys[:, :k] & 0xFFFFFFFF
 
 
 def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
+    size, dim = gallery.shape
+    index = _faiss_index(gallery)
+    whole = cache(lambda: _torch_search(gallery, k))  # made once, and only where it is needed
+    # A float32 product of unit rows, rounded input included, is off by at most (dim + 2) half steps.
+    noise = (dim + 2) * torch.finfo(torch.float32).eps
+    n_candidates = min(k + MARGIN, size)
+
+    def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
+        proposed, candidates = _proposals(index, queries, n_candidates)
+        candidates = candidates.sort(dim=1).values  # ties then fall in the gallery's order
+        pairs = zip(candidates, queries.double(), strict=True)
+        scores = _rounded(torch.stack([gallery.index_select(0, some).double() @ q for some, q in pairs]))
+        order = _best_first(scores, k)
+        indices, scores = candidates.gather(1, order), scores.gather(1, order)
+        if n_candidates < size:
+            unsure = proposed[:, -1] + noise >= scores[:, -1]
+            if unsure.any():
+                indices[unsure], scores[unsure] = whole()(queries[unsure])
+        return indices, scores
+
+    return search
+
+
+def _faiss_index(gallery: Float[Tensor, "gallery dim"]):
+    """A flat index of inner products, on the GPU where there is one."""
+    faiss = _faiss()
+    index = faiss.IndexFlatIP(gallery.shape[1])
+    index.add(gallery.float().numpy())
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index) if _on_gpu(faiss) else index
+
+
+def _proposals(index, queries: Float[Tensor, "query dim"], k: int) -> tuple[Tensor, Tensor]:
+    """Scores in float32 and places of the ``k`` best of an index, best first."""
+    options = _faiss().cvar
+    default = options.distance_compute_blas_threshold
+    options.distance_compute_blas_threshold = 1 if len(queries) >= BLAS_QUERIES else default
+    try:
+        scores, places = index.search(queries.float().numpy(), k)
+    finally:
+        options.distance_compute_blas_threshold = default
+    return torch.from_numpy(scores), torch.from_numpy(places)
+
+
+def _faiss() -> ModuleType | None:
+    """The module where it is installed."""
     try:
         import faiss
     except ImportError:
-        raise InputError(
-            "engine 'faiss' is not installed; pip install 'tpsnet[cpu]', or choose engine 'torch'"
-        ) from None
-    index = faiss.IndexFlatIP(gallery.shape[1])
-    index.add(gallery.float().numpy())
+        return None
+    return faiss
 
-    def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
-        scores, indices = index.search(queries.float().numpy(), k)
-        return torch.from_numpy(indices), torch.from_numpy(scores)
 
-    return search
+def _on_gpu(faiss: ModuleType) -> bool:
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0

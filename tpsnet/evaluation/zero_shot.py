@@ -1,11 +1,10 @@
-r"""The metrics of zero-shot sketch-based retrieval: mAP@all, mAP@k and Prec@k, in three definitions.
+r"""The metrics of zero-shot sketch-based retrieval: mAP, mAP@k and precision, in three definitions.
 
 The field's code bases print the same names for different numbers. With relevance :math:`rel_q(r)` at rank r,
 :math:`n_q` relevant items in the gallery and precision :math:`p_q(r)`:
 
 .. math::
-    AP_q@k = \frac{1}{d_q} \sum_{r \le k :\, rel_q(r)} \tilde p_q(r), \qquad
-    Prec_q@k = \frac1k \sum_{r \le k} rel_q(r)
+    AP_q@k = \frac{1}{d_q} \sum_{r \le k :\, rel_q(r)} \tilde p_q(r)
 
 =============  ===============================================  ============================
 mode           :math:`\tilde p_q(r)`                            :math:`d_q`
@@ -17,9 +16,9 @@ mode           :math:`\tilde p_q(r)`                            :math:`d_q`
 
 ``voc_minR`` is what the code of SAKE (ICCV 2019) and AMA computes (the interpolated area of Pascal VOC),
 ``hits`` that of ProS (CVPR 2024) and UCDR-Adapter; under it a query whose only hit comes first scores 1.
-mAP@all has k = the gallery and :math:`d_q = n_q` in all three. Means run over the queries with
-:math:`n_q > 0`. Ours differs: no loop over queries; a k beyond the gallery is refused, where SAKE divides by
-the gallery's size and ProS fails.
+mAP has k = the gallery and :math:`d_q = n_q` in all three. Means run over the queries with :math:`n_q > 0`.
+Their Prec@k is plain P@k. Ours differs: no loop over queries; a k beyond the gallery is refused, where SAKE
+divides by the gallery's size and ProS fails.
 """
 
 from dataclasses import dataclass
@@ -28,37 +27,45 @@ import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
-from tpsnet.evaluation.metrics import check_pair, pair_facts, precision_at_hits
-from tpsnet.evaluation.protocol import ProtocolCard
-from tpsnet.evaluation.rank import iter_rankings
-from tpsnet.types import Embeddings, InputError
+from tpsnet.errors import InputError
+from tpsnet.evaluation.metrics import Facts, check_pair, facts_of, precision_at_hits
+from tpsnet.evaluation.rank import iter_rankings, resolve_engine
+from tpsnet.types import Embeddings
 
-RULES = {
-    "voc_minR": "VOC interpolated; at k over min(k, n_q)",
-    "hits": "not interpolated; at k over the hits in the first k",
-    "strict": "not interpolated; at k over min(k, n_q)",
+# By mode: the names of its mAP over the whole gallery and of its mAP@k.
+MODES = {
+    "voc_minR": ("interpolated mAP", "interpolated mAP@{}"),
+    "hits": ("mAP", "mAP@{} over hits"),
+    "strict": ("mAP", "mAP@{}"),
 }
-
-
-SETTING = "zero-shot"  # as tables and folders name it
-SPLIT = "trained on seen classes, asked with unseen ones"
 
 
 @dataclass(frozen=True)
 class ZeroShotScores:
-    """The numbers of one direction, in percent, with their protocol.
+    """The numbers of one direction, in percent.
 
     Attributes:
-        mean_ap: mAP@all.
-        mean_ap_at: mAP@k for each k.
-        precision: Prec@k for each k.
-        card: how they were made; its ``mode`` is the definition.
+        mean_ap: mAP by the mode.
+        mean_ap_at: mAP@k for each k, by the mode.
+        plain_precision: P@k for each k, hits over k.
+        mode: Which definition, see above.
+        facts: Of the images and the ranking.
     """
 
     mean_ap: float
     mean_ap_at: dict[int, float]
-    precision: dict[int, float]
-    card: ProtocolCard
+    plain_precision: dict[int, float]
+    mode: str
+    facts: Facts
+
+    def metrics(self) -> dict[str, float | None]:
+        """The values by their names in ``METRICS``."""
+        whole, at = MODES[self.mode]
+        return {
+            whole: self.mean_ap,
+            **{at.format(k): value for k, value in self.mean_ap_at.items()},
+            **{f"plain P@{k}": value for k, value in self.plain_precision.items()},
+        }
 
 
 def evaluate_zero_shot(
@@ -66,64 +73,43 @@ def evaluate_zero_shot(
     gallery: Embeddings,
     ks: tuple[int, ...] = (100, 200),
     mode: str = "voc_minR",
-    engine: str = "torch",
+    engine: str = "auto",
     chunk: int = 256,
-    *,
-    label_spaces: str = "closed",
-    split: str = SPLIT,
-    epoch: str = "last",
-    seeds: tuple[int, ...] = (),
 ) -> ZeroShotScores:
     """Rank the gallery for every query and measure it, in memory O(chunk × gallery).
 
     Args:
-        query: the pictures that ask.
-        gallery: the pictures that are searched, of another domain.
-        ks: depths.
-        mode: which definition, see above.
-        engine: see ``rank``.
-        chunk: queries ranked at once; no number depends on it.
-        label_spaces: see ``evaluate``, as the last three.
-        split: for the card.
-        epoch: for the card.
-        seeds: for the card.
+        query: The queries.
+        gallery: The gallery, of another domain.
+        ks: Depths.
+        mode: Which definition, see above.
+        engine: See ``rank``.
+        chunk: Queries ranked at once; no number depends on it.
 
     Raises:
         InputError: an unknown mode, or what ``evaluate`` refuses.
     """
-    if mode not in RULES:
-        raise InputError(f"no mode {mode!r} of the zero-shot metrics; choose one of {', '.join(RULES)}")
+    if mode not in MODES:
+        raise InputError(f"no mode {mode!r} of the zero-shot metrics; choose one of {', '.join(MODES)}")
     check_pair(query, gallery, ks)
+    engine = resolve_engine(engine, len(gallery), len(gallery))
     n_q, whole, at = [], [], {k: [] for k in ks}
     hits = dict.fromkeys(ks, 0)
     for part in iter_rankings(query, gallery, None, engine, chunk):
-        asks = part.n_relevant > 0
-        relevant, n_relevant = part.relevant[asks], part.n_relevant[asks]
+        matched = part.n_relevant > 0
+        relevant, n_relevant = part.relevant[matched], part.n_relevant[matched]
         n_q.append(part.n_relevant)
         whole.append(average_precision_at(relevant, n_relevant, len(gallery), mode))
         for k in ks:
             at[k].append(average_precision_at(relevant, n_relevant, k, mode))
             hits[k] += int(relevant[:, :k].sum())
-    n_q = torch.cat(n_q)
-    card = ProtocolCard(
-        **pair_facts(query, gallery, n_q),
-        ks=ks,
-        engine=engine,
-        ties="in the gallery's order" if engine == "torch" else f"as {engine} returns them",
-        denominator="100 · mean over queries of hits in the first k / k",
-        plain_denominator="",
-        mean_ap=f"mode {mode}: {RULES[mode]}",
-        label_spaces=label_spaces,
-        split=split,
-        epoch=epoch,
-        seeds=seeds,
-    )
-    answerable = len(query) - card.n_lone
+    facts = facts_of(query, gallery, torch.cat(n_q), engine)
     return ZeroShotScores(
         mean_ap=100 * torch.cat(whole).mean().item(),
         mean_ap_at={k: 100 * torch.cat(at[k]).mean().item() for k in ks},
-        precision={k: 100 * hits[k] / (k * answerable) for k in ks},
-        card=card,
+        plain_precision={k: 100 * hits[k] / (k * (len(query) - facts.n_unmatched)) for k in ks},
+        mode=mode,
+        facts=facts,
     )
 
 
@@ -133,10 +119,10 @@ def average_precision_at(
     """AP@k of every row, in [0, 1].
 
     Args:
-        relevant: relevance of the ranking, best first.
-        n_relevant: relevant items in the gallery, positive.
-        k: depth.
-        mode: which definition.
+        relevant: Relevance of the ranking, best first.
+        n_relevant: Relevant items in the gallery, positive.
+        k: Depth.
+        mode: Which definition.
     """
     relevant = relevant[:, :k]
     row, nth, precision = precision_at_hits(relevant)

@@ -19,11 +19,11 @@ from torch import Tensor
 
 
 def domain_adversary(first: Float[Tensor, " batch"], second: Float[Tensor, " batch2"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the domain classifier, mean over all pictures of both domains.
+    """Binary cross-entropy of the domain classifier, mean over all images of both domains.
 
     Args:
-        first: logits of pictures of the first domain (the classifier should say yes).
-        second: logits of pictures of the second.
+        first: logits of images of the first domain (the classifier should say yes).
+        second: logits of images of the second.
     """
     logits = torch.cat([first, second])
     truth = torch.cat([torch.ones_like(first), torch.zeros_like(second)])
@@ -51,11 +51,11 @@ def structure_preservation(
     """How far the pairwise cosines and distances have moved from those of the frozen copy.
 
     Args:
-        z: embeddings, unit rows.
-        frozen: the same views through the frozen copy; unit rows, no gradient.
+        z: embeddings, L2-normalised rows.
+        frozen: the same views through the frozen copy; L2-normalised rows, no gradient.
 
     Returns:
-        The mean over all ordered pairs, the pictures with themselves included (they add zero).
+        The mean over all ordered pairs, the images with themselves included (they add zero).
     """
     cosine = (z @ z.T - frozen @ frozen.T).square()
     distance = (_distances(z) - _distances(frozen)).square()

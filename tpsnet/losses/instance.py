@@ -5,7 +5,7 @@ r"""Instance contrast against a memory: each embedding finds its own slowly movi
 
 Source: L_INCE of UEM (NeurIPS 2024, arXiv:2403.05690), eq. 6.
 Ours differs: the mean over the batch, where the paper prints a sum; its other terms are means, and a sum
-would weigh this one B times as much (INFERRED); and a picture that a batch holds twice has one memory row in
+would weigh this one B times as much (INFERRED); and an image that a batch holds twice has one memory row in
 it, o(i), so that it is not its own competitor.
 """
 
@@ -24,12 +24,12 @@ def instance_contrast(
     """Cross-entropy of each row against the memory rows of the batch.
 
     Args:
-        z: embeddings, unit rows.
-        memory: the memory rows of the batch's pictures, each once; unit rows, no gradient.
-        own: each picture's row of ``memory``.
+        z: embeddings, L2-normalised rows.
+        memory: the memory rows of the batch's images, each once; L2-normalised rows, no gradient.
+        own: each image's row of ``memory``.
         temperature: of the softmax, positive.
 
     Returns:
-        The mean over the batch; zero for a single picture, which has no competitor.
+        The mean over the batch; zero for a single image, which has no competitor.
     """
     return F.cross_entropy(z @ memory.T / temperature, own)

@@ -1,6 +1,6 @@
 r"""Switchable nearest-neighbour matching across the domains.
 
-With :math:`\delta(u, v) = (1 - \cos(u, v)) \lVert u - v\rVert`, a picture's own cluster c as a row
+With :math:`\delta(u, v) = (1 - \cos(u, v)) \lVert u - v\rVert`, an image's own cluster c as a row
 :math:`\tilde p` of the other domain's unified prototypes P, its nearest memory row :math:`m^\ast` over there,
 and :math:`p^\ast` the row of P nearest to :math:`m^\ast`:
 
@@ -8,7 +8,7 @@ and :math:`p^\ast` the row of P nearest to :math:`m^\ast`:
           + [p_i^\ast = \tilde p_i]\, e^{\langle z_i, m_i^\ast\rangle/\tau}}
           {\sum_{p \in P} e^{\langle z_i, p\rangle/\tau} + \sum_j e^{\langle z_i, m_j\rangle/\tau}}
 
-The neighbour counts only where its prototype is the picture's own: the two "switch".
+The neighbour counts only where its prototype is the image's own: the two "switch".
 
 Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 15–17. INFERRED: the sum over the other domain runs over
 its memory. Ours differs: "the same prototype" is an equality of row numbers, never of floats. What is matched
@@ -34,10 +34,10 @@ def switchable_matching(
     """Eq. 17, the mean over the batch.
 
     Args:
-        z: embeddings of one domain, unit rows.
-        prototypes: the other domain's unified set, unit rows, no gradient.
-        memory: the other domain's memory, unit rows, no gradient.
-        row: each picture's own cluster, as a row of ``prototypes``.
+        z: embeddings of one domain, L2-normalised rows.
+        prototypes: the other domain's unified set, L2-normalised rows, no gradient.
+        memory: the other domain's memory, L2-normalised rows, no gradient.
+        row: each image's own cluster, as a row of ``prototypes``.
         neighbour: its nearest memory row.
         agree: whether that neighbour's nearest prototype is ``row``.
         temperature: of all exponents, positive.
@@ -62,9 +62,9 @@ def nearest_neighbour_contrast(
     The search of UCDIR (ECCV 2022), UEM's ablation "without SN²M"; its form here is INFERRED.
 
     Args:
-        z: embeddings of one domain, unit rows.
-        memory: the other domain's memory, unit rows, no gradient.
-        neighbour: each picture's nearest memory row.
+        z: embeddings of one domain, L2-normalised rows.
+        memory: the other domain's memory, L2-normalised rows, no gradient.
+        neighbour: each image's nearest memory row.
         temperature: of the softmax, positive.
     """
     return F.cross_entropy(z @ memory.T / temperature, neighbour)

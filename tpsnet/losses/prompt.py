@@ -1,7 +1,8 @@
 r"""Contrast between the images of one domain and its class prompts, in both directions, and label repair.
 
-With unit rows :math:`I_i` (images of the batch), :math:`T_c` (one text a class), labels :math:`y_i`, the
-images :math:`P_c = \{i : y_i = c\}` of a class, and :math:`s_{ic} = \langle I_i, T_c\rangle / \tau`:
+With L2-normalised rows :math:`I_i` (images of the batch), :math:`T_c` (one text a class), labels
+:math:`y_i`, the images :math:`P_c = \{i : y_i = c\}` of a class, and
+:math:`s_{ic} = \langle I_i, T_c\rangle / \tau`:
 
 .. math::
     L_{i2t} = -\frac1B \sum_i \sum_c \sigma_{ic} \log \frac{e^{s_{ic}}}{\sum_a e^{s_{ia}}},
@@ -24,7 +25,7 @@ Ours differs:
   class for every image of it in the batch, so that a class counts as often as it is drawn and a step costs a
   text pass per sample;
 - every class in the batch weighs the same in text-to-image, whatever the number of its images;
-- rows are unit vectors and the temperature is explicit; CLIP-ReID contrasts un-normalised features at
+- rows are L2-normalised and the temperature is explicit; CLIP-ReID contrasts un-normalised features at
   :math:`\tau = 1`.
 """
 
@@ -45,8 +46,8 @@ def image_to_text(
     r"""Each image picks its text among all texts: :math:`L_{i2t}`; smoothed, :math:`L_{i2tce}`.
 
     Args:
-        images: image embeddings, unit rows.
-        texts: one unit row per class, of the images' own domain.
+        images: image embeddings, L2-normalised rows.
+        texts: one L2-normalised row a class, of the images' own domain.
         labels: class of each image: a pseudo-label, or what ``repair_labels`` returns.
         temperature: of the softmax, positive; CLIP's own is 0.01.
         smoothing: :math:`\varepsilon` in [0, 1]: the share of the target spread evenly over all classes.
@@ -67,8 +68,8 @@ def text_to_image(
     r"""Each text picks its images among the batch: :math:`L_{t2i}`, a supervised contrast.
 
     Args:
-        texts: one unit row per class, of the images' own domain.
-        images: image embeddings, unit rows.
+        texts: one L2-normalised row a class, of the images' own domain.
+        images: image embeddings, L2-normalised rows.
         labels: class of each image, a pseudo-label.
         temperature: of the softmax, positive.
 
@@ -92,8 +93,8 @@ def repair_labels(
     clusters' labels for some epochs first.
 
     Args:
-        images: image embeddings, unit rows.
-        texts: one unit row per class, of the images' own domain.
+        images: image embeddings, L2-normalised rows.
+        texts: one L2-normalised row a class, of the images' own domain.
 
     Returns:
         Class ids, int64; of equally near texts the lowest id.

@@ -24,8 +24,8 @@ def prototype_contrast(
     """Cross-entropy between each row's targets and its softmax over the prototypes, averaged over the votes.
 
     Args:
-        z: embeddings, unit rows.
-        prototypes: one unit row per class, e.g. momentum means of a cluster.
+        z: embeddings, L2-normalised rows.
+        prototypes: one L2-normalised row a class, e.g. momentum means of a cluster.
         targets: non-negative weights. A row that sums to one is a full vote, a row that sums to less is a
             doubtful one, a row of zeros abstains.
         temperature: of the softmax, positive.

@@ -18,7 +18,7 @@ def semantic_enhancement(
     """Expected distance to the prototypes under each row's own softmax over them.
 
     Args:
-        z: embeddings, unit rows.
+        z: embeddings, L2-normalised rows.
         prototypes: the unified set of the embeddings' domain.
         temperature: of the softmax, positive.
 

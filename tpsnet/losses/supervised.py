@@ -1,6 +1,6 @@
 r"""Contrast by pseudo-labels, each anchor counting by its confidence: within a domain, and across two.
 
-With unit rows z, labels y, confidences w, and :math:`s_{ia} = \langle z_i, z_a\rangle/\tau`:
+With L2-normalised rows z, labels y, confidences w, and :math:`s_{ia} = \langle z_i, z_a\rangle/\tau`:
 
 .. math::
     L = \frac{1}{\sum_i w_i} \sum_i w_i \, \frac{-1}{|P_i|} \sum_{p \in P_i}
@@ -29,7 +29,7 @@ def inter_instance(
     """Pull together what one domain's pseudo-labels call the same.
 
     Args:
-        z: embeddings of one domain (two views of a picture are two rows), unit rows.
+        z: embeddings of one domain (two views of an image are two rows), L2-normalised rows.
         labels: pseudo-labels.
         confidence: non-negative weight of each anchor; all equal, this is plain supervised contrast.
         temperature: of the softmax, positive.
@@ -54,10 +54,10 @@ def inter_domain(
     """Pull anchors of one domain to what the other domain's pseudo-labels call the same.
 
     Args:
-        z: embeddings of the anchors' domain, unit rows.
+        z: embeddings of the anchors' domain, L2-normalised rows.
         labels: their pseudo-labels.
         confidence: non-negative weight of each anchor.
-        other: embeddings of the other domain, unit rows.
+        other: embeddings of the other domain, L2-normalised rows.
         other_labels: their pseudo-labels, of the same class table.
         temperature: of the softmax, positive.
 

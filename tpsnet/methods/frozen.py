@@ -1,41 +1,61 @@
-"""The floor: CLIP as it comes, with or without each domain's mean removed. Nothing is trained."""
+"""The baseline: a backbone as it comes, with or without each domain's mean removed. Nothing is trained."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from tpsnet.backbone import Backbone, MoCo, embed_all
-from tpsnet.types import Images, InputError
+from tpsnet.backbone import Backbone, MoCo, class_texts, embed_all
+from tpsnet.data import style_of
+from tpsnet.methods.base import Method, require_clip
+from tpsnet.types import Images
 
 
-class Frozen(nn.Module):
-    """Untouched CLIP embeddings.
+@dataclass(frozen=True)
+class FrozenConfig:
+    """Config of the baseline.
 
-    Args:
-        backbone: the CLIP.
-        centre: pictures of some domains. The mean embedding of a domain's is removed from every vector of
-            that domain, then rows are normalised; no label is used. Without any, vectors stay as they are.
+    Attributes:
+        centred: Whether the mean of each domain's training images is removed; no label is used.
     """
 
-    def __init__(self, backbone: Backbone | MoCo, centre: Sequence[Images] = ()) -> None:
-        super().__init__()
-        self.backbone = backbone.eval()
-        self.means = {images.name: self._encode(images).mean(dim=0) for images in centre}
+    centred: bool = False
 
-    def embed(self, images: Images) -> Float[Tensor, "n dim"]:
-        """Unit rows, on the CPU.
+    def told(self, names: tuple[str, ...]) -> "FrozenConfig":
+        """The baseline is told nothing of the classes."""
+        return self
 
-        Raises:
-            InputError: the floor is centred, but not for this domain.
-        """
+
+class Frozen(Method):
+    """Untouched embeddings, or the same less the mean of their domain."""
+
+    name = "Frozen"
+
+    def __init__(self, backbone: Backbone | MoCo, cfg: FrozenConfig, seed: int = 0) -> None:
+        super().__init__(backbone, cfg, seed)
+        self.register_buffer("offsets", torch.zeros(2, backbone.dim))
+
+    def prepare(self, images: tuple[Images, Images]) -> None:
+        """Take the mean of each domain, if it is to be removed."""
+        super().prepare(images)
+        if self.cfg.centred:
+            self.offsets.copy_(torch.stack([self._encode(x).mean(dim=0) for x in images]))
+
+    def embed(self, images: Images, domain: str | None = None) -> Float[Tensor, "n dim"]:
+        """See ``Method.embed``; uncentred, any domain may come."""
         vectors = self._encode(images)
-        if not self.means:
+        if not self.cfg.centred:
             return vectors
-        if images.name not in self.means:
-            raise InputError(f"domain {images.name!r} is not one of the centred ones {list(self.means)}")
-        return F.normalize(vectors - self.means[images.name], dim=1)
+        return F.normalize(vectors - self.offsets[self.domain_index(domain or images.name)].cpu(), dim=1)
+
+    def embed_texts(self, texts: Sequence[str], domain: str) -> Float[Tensor, "text dim"]:
+        """See ``Method.embed_texts``; uncentred, texts stay as they are too."""
+        if self.cfg.centred:
+            return super().embed_texts(texts, domain)
+        return class_texts(require_clip(self.given, "a text query"), texts, style_of(domain)).cpu()
 
     def _encode(self, images: Images) -> Float[Tensor, "n dim"]:
-        return embed_all(self.backbone.encode_image, images, device=self.backbone.mean.device)
+        return embed_all(self.given.encode_image, images, device=self.device)

@@ -1,7 +1,7 @@
-"""Pages of results in Markdown: floors beside methods, mean ± std over seeds, protocol under numbers."""
+"""Pages of results in Markdown: baselines beside methods, mean ± std over seeds, protocol under numbers."""
 
 from tpsnet.report.comparison import comparison_markdown
-from tpsnet.report.parts import made_with, mean_of_directions, write_page
+from tpsnet.report.parts import made_with, tidy
 from tpsnet.report.results import results_markdown
 from tpsnet.report.universal import universal_markdown
 from tpsnet.report.zero_shot import zero_shot_markdown
@@ -9,9 +9,8 @@ from tpsnet.report.zero_shot import zero_shot_markdown
 __all__ = [
     "comparison_markdown",
     "made_with",
-    "mean_of_directions",
     "results_markdown",
+    "tidy",
     "universal_markdown",
-    "write_page",
     "zero_shot_markdown",
 ]

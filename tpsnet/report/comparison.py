@@ -1,68 +1,43 @@
-"""All methods in all settings side by side, and their published numbers with what differs."""
+"""All methods under all protocols side by side, and their published numbers with what differs."""
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from tpsnet.evaluation import Scores
 from tpsnet.report.parts import table
-from tpsnet.report.results import PUBLISHED as TPSNET
-from tpsnet.report.universal import PUBLISHED as UEM_OPEN
+from tpsnet.report.published import published
 
-# UEM (NeurIPS 2024, Tables 5 and 2): Office-Home, mAP@All, mean of 12 directions.
-UEM_CLOSED, UEM_PARTIAL = 52.4, 46.0
-OFFICE_HOME = "Office-Home (65 classes, photographs among the four domains), mean of 12 directions; "
+COLUMNS = ["mAP", "P@1", "H-score"]
 
 
 def comparison_markdown(scores: Mapping[str, Mapping[str, Scores]]) -> str:
     """One table of all methods, then the published numbers.
 
     Args:
-        scores: setting to method to scores; a method may lack settings.
+        scores: Protocol to method to scores; a method may lack protocols.
     """
-    methods = dict.fromkeys(method for by in scores.values() for method in by)
-    head, lines = [""], [[method] for method in methods]
-    for setting, by in scores.items():
-        open_set = any(s.detection is not None and s.detection.h_score is not None for s in by.values())
-        head += [f"{setting}: mAP@All", "P@1", *(["H-score"] if open_set else [])]
-        for line in lines:
-            line += _numbers(by.get(line[0]), open_set)
-    published = [
-        [f"{method}, {setting}", _here(scores, setting, method, metric), number, differs]
-        for method, setting, metric, number, differs in _published()
+    found = {
+        protocol: pd.DataFrame({name: s.metrics() for name, s in by.items()}, dtype=float).T
+        for protocol, by in scores.items()
+    }
+    blocks = [
+        here.reindex(columns=COLUMNS).dropna(axis=1, how="all").add_prefix(f"{protocol}: ")
+        for protocol, here in found.items()
     ]
-    columns = ["", "here", "as published", "what differs there"]
-    return "\n\n".join([table(head, lines), table(columns, published, numbers=False)]) + "\n"
+    methods = list(dict.fromkeys(name for by in scores.values() for name in by))
+    parts, beside = [table(pd.concat(blocks, axis=1).reindex(methods))], _beside(found, methods)
+    parts += [] if beside.empty else [table(beside, numbers=False)]
+    return "\n\n".join(parts) + "\n"
 
 
-def _published() -> list[tuple[str, str, str, str, str]]:
-    mean_ap, rejected = UEM_OPEN["UEM"]
-    halves = "; which classes make the halves is not printed"
-    tpsnet = OFFICE_HOME + "CLIP ViT-B; as secondary sources report it"
-    uem = OFFICE_HOME + "ResNet-50 from MoCo-v2, without any text; 100 + 50 epochs"
-    unknown = "its numbers are not known to us"
-    return [
-        ("TPSNet", "closed", "P@1", f"P@1 {TPSNET['mean of 12']:.1f}", tpsnet),
-        ("UEM", "closed", "mAP@All", f"mAP@All {UEM_CLOSED}", uem),
-        ("UEM", "partial", "mAP@All", f"mAP@All {UEM_PARTIAL}", "the same" + halves),
-        ("UEM", "open", "mAP@All", f"mAP@All {mean_ap}, {rejected} % rejected", "the same" + halves),
-        ("CLAIR", "zero-shot", "mAP@All", "–", unknown),
-    ]
-
-
-def _here(scores: Mapping[str, Mapping[str, Scores]], setting: str, method: str, metric: str) -> str:
-    found = scores.get(setting, {}).get(method)
-    if found is None:
-        return "–"
-    if metric == "P@1":
-        return f"P@1 {found.precision[1]:.1f}"
-    rejected = found.detection and found.detection.private_accuracy
-    return f"mAP@All {found.mean_ap:.1f}" + ("" if rejected is None else f", {rejected:.1f} % rejected")
-
-
-def _numbers(found: Scores | None, open_set: bool) -> list[str]:
-    if found is None:
-        return ["–"] * (2 + open_set)
-    numbers = [f"{found.mean_ap:.1f}", f"{found.precision[1]:.1f}"]
-    if open_set:
-        h = found.detection and found.detection.h_score
-        numbers.append("–" if h is None else f"{h:.1f}")
-    return numbers
+def _beside(found: Mapping[str, pd.DataFrame], methods: list[str]) -> pd.DataFrame:
+    """What the papers print of these methods, beside the same metrics here."""
+    lines = {}
+    means = published().query("direction == 'mean' and name in @methods")
+    for (protocol, name), figures in means.groupby(["protocol", "name"], sort=False):
+        theirs = figures.set_index("metric")["value"]
+        here = found.get(protocol, pd.DataFrame()).reindex(index=[name], columns=theirs.index).loc[name]
+        numbers = [", ".join(f"{metric} {v:.1f}" for metric, v in x.dropna().items()) for x in (here, theirs)]
+        lines[f"{name}, {protocol}"] = [text or "–" for text in numbers] + [figures["differs"].iloc[0]]
+    return pd.DataFrame.from_dict(lines, "index", columns=["here", "as published", "what differs there"])

@@ -1,73 +1,103 @@
-"""What the pages of results are made of: tables, means, the protocol, and what they were made with."""
+"""What the pages of results are made of: rows as a data frame, means, tables, protocol and versions."""
 
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean, stdev
 
+import pandas as pd
 import torch
 from joblib import cpu_count
 
-from tpsnet.evaluation import ProtocolCard
-from tpsnet.files import replacing
+from tpsnet.evaluation import ProtocolCard, in_order
+
+COLUMNS = ("name", "seed", "pair", "protocol", "query", "gallery", "kind", "metric", "value")
 
 
-def write_page(page: str, path: Path) -> None:
-    """Write a page; a reader never sees half of it."""
-    with replacing(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+def tidy(rows: Iterable[dict]) -> pd.DataFrame:
+    """One line for each value of each row and direction.
 
+    Args:
+        rows: What a table returns; see ``experiments``.
 
-def table(head: list[str], lines: list[list[str]], *, numbers: bool = True) -> str:
-    """Markdown, the first column left and the others right; text is left in all."""
-    rows = [head, ["---", *["---:" if numbers else "---"] * (len(head) - 1)], *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def mean_std(values: Sequence[float]) -> str:
-    """Mean and, of several values, their standard deviation."""
-    return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
-
-
-def mean_of_directions(rows: Iterable[dict], name: str, metric: str, seed: int) -> float:
-    """A row's mean over all directions for one seed."""
-    return fmean(d[metric] for r in rows if (r["row"], r["seed"]) == (name, seed) for d in r["directions"])
-
-
-def seeds_of(rows: list[dict], name: str) -> list[int]:
-    """Seeds that a row was run with."""
-    return sorted({r["seed"] for r in rows if r["row"] == name})
-
-
-def overall(rows: list[dict], name: str, metric: str) -> str:
-    """A row's mean over all directions, ± over seeds."""
-    return mean_std([mean_of_directions(rows, name, metric, s) for s in seeds_of(rows, name)])
-
-
-def by_direction(rows: list[dict], names: list[str], metric: str) -> str:
-    """A metric of every row in every direction."""
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    Returns:
+        ``COLUMNS`` in the order of the rows. Values are in percent, null ones NaN; a pair is "line ↔ flat".
+    """
+    lines = []
     for row in rows:
+        which = row["name"], row["seed"], " ↔ ".join(row["pair"]), row["protocol"]
         for d in row["directions"]:
-            values.setdefault((d["query"], d["gallery"]), {}).setdefault(row["row"], []).append(d[metric])
-    lines = [[f"{q} → {g}", *(mean_std(by[n]) for n in names)] for (q, g), by in values.items()]
-    return table([f"{metric}, query → gallery", *names], lines)
+            way = d["query"], d["gallery"], d["kind"]
+            lines += [(*which, *way, metric, value) for metric, value in d["metrics"].items()]
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"value": float})
 
 
-def protocol(rows: list[dict]) -> str:
+def means(frame: pd.DataFrame, row: str, column: str) -> pd.DataFrame:
+    """Mean over pairs and directions for each seed, then mean and, of several seeds, ± standard deviation.
+
+    Args:
+        frame: What ``tidy`` returns, or a part of it.
+        row: Which of its columns names the rows.
+        column: Which names the columns; metrics come in the order of ``METRICS``, those without a value not
+            at all.
+    """
+    keys = [row, column]
+    by_seed = frame.dropna(subset="value").groupby([*keys, "seed"], sort=False)["value"].mean()
+    stats = by_seed.groupby(keys, sort=False).agg(["mean", "std"])
+    spread = ["" if pd.isna(std) else f" ± {std:.1f}" for std in stats["std"]]
+    text = [f"{mean:.1f}{std}" for mean, std in zip(stats["mean"], spread, strict=True)]
+    cells = pd.Series(text, stats.index).unstack(column)
+    order = in_order(cells.columns) if column == "metric" else frame[column].unique()
+    return cells.reindex(index=frame[row].unique(), columns=order)
+
+
+def by_direction(frame: pd.DataFrame, metric: str) -> str:
+    """A table of one metric: every method in every direction."""
+    direction = frame["query"] + " → " + frame["gallery"]
+    value = frame["value"].where(frame["metric"] == metric)
+    cells = means(frame.assign(direction=direction, value=value), "direction", "name")
+    return table(cells, f"{metric}, query → gallery")
+
+
+def table(frame: pd.DataFrame, corner: str = "", *, digits: int = 1, numbers: bool = True) -> str:
+    """A data frame in Markdown, with its index on the left; what is missing is "–".
+
+    Args:
+        frame: Numbers or text.
+        corner: Head of the index.
+        digits: Decimals of numbers.
+        numbers: Whether the columns stand right, as numbers do.
+    """
+
+    def cell(value: object) -> str:
+        if pd.isna(value):
+            return "–"
+        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+    rule = ["---", *["---:" if numbers else "---"] * len(frame.columns)]
+    lines = [[str(name), *map(cell, values)] for name, *values in frame.itertuples(name=None)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [[corner, *frame.columns], rule, *lines])
+
+
+def seeds_of(frame: pd.DataFrame) -> str:
+    """All seeds that occur."""
+    return ", ".join(map(str, sorted(frame["seed"].unique())))
+
+
+def protocol(rows: Iterable[dict]) -> str:
     """The rules behind all numbers, with all their seeds, then the label spaces and sizes that occur."""
-    cards = [d["card"] for r in rows for d in r["directions"]]
-    seeds = tuple(sorted({seed for c in cards for seed in c["seeds"]}))
-    rules = dict.fromkeys(line for c in cards for line in ProtocolCard(**c | {"seeds": seeds}).rules())
-    spaces = dict.fromkeys(c["label_spaces"] for c in cards)
-    sizes = sorted({(c["n_query"], c["n_gallery"], c["n_classes"], c["n_lone"]) for c in cards})
-    lines = [
-        f"{q} queries, gallery of {g}, {n} common classes, {lone} lone queries" for q, g, n, lone in sizes
-    ]
-    occurring = f"- **label spaces**: {'; '.join(spaces)}\n- **sizes that occur**: {'; '.join(lines)}"
-    return "\n".join([*rules, occurring])
+    found = [d["card"] for row in rows for d in row["directions"]]
+    cards = [ProtocolCard(**card | {"seeds": tuple(card["seeds"])}) for card in found]
+    seeds = tuple(sorted({seed for card in cards for seed in card.seeds}))
+    metrics = {name: text for card in cards for name, text in card.metrics.items()}
+    rules = dict.fromkeys(
+        line for card in cards for line in replace(card, seeds=seeds, metrics=metrics).rules()
+    )
+    spaces = "; ".join(dict.fromkeys(card.label_spaces for card in cards))
+    sizes = "; ".join(dict.fromkeys(card.sizes() for card in sorted(cards, key=lambda card: card.n_query)))
+    return "\n".join([*rules, f"- **label spaces**: {spaces}", f"- **sizes that occur**: {sizes}"])
 
 
 def made_with() -> str:

@@ -1,26 +1,14 @@
-"""The page of universal retrieval: each label space with its scores and detection, and UEM's ablation."""
+"""The page of universal retrieval: each protocol with its scores and rejections, and UEM's ablation."""
 
-from tpsnet.report.parts import by_direction, made_with, overall, protocol, table
+import pandas as pd
 
-COLUMNS = {
-    "mAP@All": "mAP@All",
-    "P@1": "P@1",
-    "private_accuracy": "private rejected",
-    "shared_accuracy": "shared kept",
-    "accuracy": "right verdicts",
-    "h_score": "H-score",
-}
-# UEM (NeurIPS 2024), Table 4, Office-Home open-set: shared-set mAP@All and open accuracy, mean of 12.
-PUBLISHED = {
-    "UEM": (50.2, 86.7),
-    "UEM, no merging": (45.7, 72.6),
-    "UEM, no SEL": (47.5, 81.7),
-    "UEM, no SPDA": (39.0, 60.8),
-    "UEM, no SN²M": (48.8, 82.8),
-}
-VERDICTS = (
-    "- **no match**: UEM clusters both domains anew and rejects a query whose nearest prototype has not "
-    "merged, or that is farther from the gallery than the pictures of a merged pair are; the other rows "
+from tpsnet.evaluation import in_order
+from tpsnet.report.parts import by_direction, made_with, means, protocol, seeds_of, table, tidy
+from tpsnet.report.published import published, sources, wide
+
+REJECTION = (
+    "- **rejection**: UEM clusters both domains anew and rejects a query whose nearest prototype has not "
+    "merged, or that is farther from the gallery than the images of a merged pair are; the other methods "
     "reject a query that is farther from the gallery than its own cluster is wide, and are told the number "
     "of query classes"
 )
@@ -30,48 +18,32 @@ def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
     """The page.
 
     Args:
-        rows: what ``table.fill_table`` returns for some label spaces.
-        ablation: UEM and its variants, under the open one, if they were trained.
+        rows: The rows of some protocols.
+        ablation: UEM and its variants under the open one, if they were trained.
     """
-    settings = list(dict.fromkeys(row["setting"] for row in rows))
-    pairs = list(dict.fromkeys(" → ".join(row["pair"]) for row in rows))
+    frame = tidy(rows)
     parts = [
         "# Universal retrieval",
-        f"Queries → gallery: {', '.join(pairs)}; seeds {_seeds(rows)}, which draw the label spaces too. All "
-        "numbers in percent, mean over pairs ± standard deviation of that over seeds. mAP@All and P@k are "
-        "over the queries that have a match (UEM's shared set); *private rejected* is the share of the "
-        'others that are answered with "no match".',
+        f"Pairs: {', '.join(frame['pair'].unique())}; under *closed* in both directions, else the first "
+        f"domain is the query and the second the gallery. Seeds {seeds_of(frame)}, which draw the "
+        "label spaces too. All numbers in percent, mean over directions ± standard deviation of that "
+        "over seeds. mAP and P@k are over the queries that have a match (UEM's shared set).",
     ]
-    for setting in settings:
-        chosen = [row for row in rows if row["setting"] == setting]
-        names = list(dict.fromkeys(row["row"] for row in chosen))
-        parts += [f"## {setting.capitalize()}", _means(chosen), by_direction(chosen, names, "mAP@All")]
-    parts += _ablation(ablation) if ablation else []
-    rules = protocol([*rows, *(ablation or [])]) + "\n" + VERDICTS
+    for name, chosen in frame.groupby("protocol", sort=False):
+        leading = by_direction(chosen, in_order(chosen["metric"])[0])
+        parts += [f"## {name.capitalize()}", table(means(chosen, "name", "metric")), leading]
+    parts += _ablation(tidy(ablation)) if ablation else []
+    rules = protocol([*rows, *(ablation or [])]) + "\n" + REJECTION
     parts += ["## Protocol", rules, "## Made with", made_with()]
     return "\n\n".join(parts) + "\n"
 
 
-def _ablation(rows: list[dict]) -> list[str]:
+def _ablation(frame: pd.DataFrame) -> list[str]:
+    figures = published().query("protocol == 'open'")
     return [
         "## Ablation of UEM, open",
-        f"The same pairs; seeds {_seeds(rows)}.",
-        _means(rows),
-        "As published (UEM, NeurIPS 2024, Table 4): Office-Home with a ResNet-50, so not to be compared.",
-        table(
-            ["", "mAP@All", "private rejected"],
-            [[name, f"{mean:.1f}", f"{found:.1f}"] for name, (mean, found) in PUBLISHED.items()],
-        ),
+        f"The same pairs; seeds {seeds_of(frame)}.",
+        table(means(frame, "name", "metric")),
+        f"As published, on other images and another backbone, so not to be compared. {sources(figures)}",
+        table(wide(figures, "name")),
     ]
-
-
-def _seeds(rows: list[dict]) -> str:
-    return ", ".join(map(str, sorted({row["seed"] for row in rows})))
-
-
-def _means(rows: list[dict]) -> str:
-    """Every method: mean over pairs, then mean ± std over seeds."""
-    columns = [c for c in COLUMNS if any(row["directions"][0].get(c) is not None for row in rows)]
-    names = dict.fromkeys(row["row"] for row in rows)
-    lines = [[name, *(overall(rows, name, c) for c in columns)] for name in names]
-    return table(["", *(COLUMNS[c] for c in columns)], lines)

@@ -1,8 +1,9 @@
-"""The page of zero-shot retrieval: both galleries, CLAIR without its parts, the headroom of its losses."""
+"""The page of zero-shot retrieval: both galleries, CLAIR without its parts, and the oracle of its losses."""
 
-from tpsnet.report.parts import by_direction, made_with, overall, protocol, seeds_of, table
+from tpsnet.evaluation import in_order
+from tpsnet.report.parts import by_direction, made_with, means, protocol, table, tidy
+from tpsnet.report.published import published, sources
 
-METRICS = ("mAP@all", "mAP@200", "Prec@100", "Prec@200")
 KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gallery: unseen and seen classes"}
 
 
@@ -12,64 +13,57 @@ def zero_shot_markdown(
     """The page.
 
     Args:
-        rows: what ``table.fill_table`` returns for the setting ``"zero-shot"``.
-        ablation: CLAIR, its variants and the one with true labels, if they were trained.
-        others: rows of systems that were not made for this setting, with one seed.
+        rows: The rows of the protocol ``"zero-shot"``.
+        ablation: CLAIR, its variants and the oracle, if they were trained.
+        others: Rows of methods that were not made for this protocol, with one seed.
     """
-    pairs = ", ".join(dict.fromkeys(" ↔ ".join(row["pair"]) for row in rows))
+    pairs = ", ".join(tidy(rows)["pair"].unique())
     parts = [
         "# Zero-shot retrieval",
-        f"Trained on the seen classes, asked with the unseen ones, in both directions of {pairs}. All "
-        "numbers in percent, mean over directions ± standard deviation of that over the seeds of training.",
+        "Trained on the seen classes; the queries are of unseen ones, in both directions of "
+        f"{pairs}. All numbers in percent, mean over directions ± standard deviation of that over the seeds "
+        "of training.",
     ]
     for kind, title in KINDS.items():
-        chosen = _of_kind(rows, kind)
-        parts += [f"## {title}", _means(chosen)]
-        parts += [by_direction(chosen, _names(chosen), "mAP@all")] if kind == "unseen" else []
+        parts += [f"## {title}", _means(rows, kind)]
+        parts += [_leading(rows)] if kind == "unseen" else []
     if ablation:
         parts += [
             "## CLAIR without its parts, gallery of unseen classes",
-            "The same directions. *True labels* is no method: the same losses, given the labels of the seen "
-            "pictures, show what better pseudo-labels could bring.",
-            _means(_of_kind(ablation, "unseen")),
+            "The same directions. *True labels* is an oracle, no method: the same losses, given the labels "
+            "of the seen images, show what better pseudo-labels could bring.",
+            _means(ablation, "unseen"),
         ]
     parts += _others(rows, others) if others else []
     rules = protocol([*rows, *(ablation or []), *(others or [])])
-    published = "CLAIR's numbers (BMVC 2025, arXiv:2508.12290) are not known to us."
-    parts += ["## Protocol", rules, "## Published beside it", published, "## Made with", made_with()]
+    beside = sources(published().query("protocol == 'zero-shot'"))
+    parts += ["## Protocol", rules, "## Published beside it", beside, "## Made with", made_with()]
     return "\n\n".join(parts) + "\n"
 
 
 def _others(rows: list[dict], others: list[dict]) -> list[str]:
-    """The others beside what else was run with their seed; a floor may have none."""
-    seed = others[0]["seed"]
-    both = [row for row in rows if row["seed"] == seed or len(seeds_of(rows, row["row"])) == 1] + others
-    chosen = _of_kind(both, "unseen")
+    """The others beside what else was run with their seed; a baseline may have none."""
+    seed, n_seeds = others[0]["seed"], tidy(rows).groupby("name")["seed"].nunique()
+    both = [row for row in rows if row["seed"] == seed or n_seeds[row["name"]] == 1] + others
     return [
-        "## Beside systems that were not made for it",
+        "## Beside methods that were not made for it",
         f"The same directions, seed {seed}; gallery of unseen classes.",
-        _means(chosen),
-        by_direction(chosen, _names(chosen), "mAP@all"),
+        _means(both, "unseen"),
+        _leading(both),
     ]
 
 
-def _of_kind(rows: list[dict], kind: str) -> list[dict]:
-    return [row | {"directions": [d for d in row["directions"] if d["kind"] == kind]} for row in rows]
+def _means(rows: list[dict], kind: str) -> str:
+    """Every method with the seeds of its training; the baselines have none."""
+    cells = means(tidy(rows).query("kind == @kind"), "name", "metric")
+    seeds: dict[str, set[int]] = {}
+    for row in rows:
+        seeds.setdefault(row["name"], set()).update(*(d["card"]["seeds"] for d in row["directions"]))
+    cells.insert(0, "seeds", [", ".join(map(str, sorted(seeds[name]))) or "none" for name in cells.index])
+    return table(cells)
 
 
-def _names(rows: list[dict]) -> list[str]:
-    return list(dict.fromkeys(row["row"] for row in rows))
-
-
-def _trained(rows: list[dict], name: str) -> str:
-    """Seeds of a row's training; the floors have none."""
-    cards = [d["card"] for row in rows if row["row"] == name for d in row["directions"]]
-    return ", ".join(map(str, sorted({seed for card in cards for seed in card["seeds"]}))) or "none"
-
-
-def _means(rows: list[dict]) -> str:
-    lines = [
-        [name, _trained(rows, name), *(overall(rows, name, metric) for metric in METRICS)]
-        for name in _names(rows)
-    ]
-    return table(["", "seeds", *METRICS], lines)
+def _leading(rows: list[dict]) -> str:
+    """The first metric by direction, in the gallery of unseen classes."""
+    frame = tidy(rows).query("kind == 'unseen'")
+    return by_direction(frame, in_order(frame["metric"])[0])

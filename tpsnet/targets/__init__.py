@@ -1,40 +1,40 @@
 """What stands in for labels: clusters, prototypes, memories, neighbours and maps across the domains."""
 
-from tpsnet.targets.elbow import Elbow, elbow, grid
+from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
 from tpsnet.targets.kmeans import KMeans, kmeans
-from tpsnet.targets.memory import remember
-from tpsnet.targets.neighbours import Matches, discrepancy, expand, match
-from tpsnet.targets.private import Verdict, reject_distant, reject_unmerged
+from tpsnet.targets.memory import update_memory_bank
+from tpsnet.targets.neighbours import NearestAcross, discrepancy, nearest_across, query_expansion
 from tpsnet.targets.prototypes import class_means, momentum_update
-from tpsnet.targets.text_labels import TextLabels, refine, text_votes
+from tpsnet.targets.rejection import Rejection, reject_distant, reject_unmerged
+from tpsnet.targets.text_labels import TextLabels, refine_pseudo_labels, text_votes
 from tpsnet.targets.text_map import apply_map, procrustes_map, ridge_map
-from tpsnet.targets.unified import Merge, Unified, matches, translate, unify
+from tpsnet.targets.unified import Merge, Unified, merge_pairs, translate, unify_prototypes
 
 __all__ = [
     "Elbow",
     "KMeans",
-    "Matches",
     "Merge",
+    "NearestAcross",
+    "Rejection",
     "TextLabels",
     "Unified",
-    "Verdict",
     "apply_map",
     "class_means",
     "discrepancy",
     "elbow",
-    "expand",
-    "grid",
+    "elbow_grid",
     "kmeans",
-    "match",
-    "matches",
+    "merge_pairs",
     "momentum_update",
+    "nearest_across",
     "procrustes_map",
-    "refine",
+    "query_expansion",
+    "refine_pseudo_labels",
     "reject_distant",
     "reject_unmerged",
-    "remember",
     "ridge_map",
     "text_votes",
     "translate",
-    "unify",
+    "unify_prototypes",
+    "update_memory_bank",
 ]

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.targets.kmeans import kmeans
-from tpsnet.types import InputError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Elbow:
     k: int
 
 
-def grid(rows: int, points: int = 20, largest: int = 400) -> tuple[int, ...]:
+def elbow_grid(rows: int, points: int = 20, largest: int = 400) -> tuple[int, ...]:
     """Numbers of clusters from 2 to a quarter of the rows, in equal ratios; 1 for a single row.
 
     INFERRED. The longer the grid, the larger the elbow: a quarter was taken because on the embedded
@@ -53,7 +53,7 @@ def elbow(x: Float[Tensor, "n dim"], ks: tuple[int, ...], *, seed: int) -> Elbow
 
     Args:
         x: the rows to cluster.
-        ks: the grid, e.g. ``grid(len(x))``; larger values than there are rows are left out.
+        ks: the grid, e.g. ``elbow_grid(len(x))``; larger values than there are rows are left out.
         seed: the same seed gives the same elbow.
 
     Returns:

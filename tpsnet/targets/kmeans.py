@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.targets.prototypes import class_sums
-from tpsnet.types import InputError
 
 TOLERANCE = 1e-4  # of the mean variance of a column, as in scikit-learn
 

@@ -1,4 +1,4 @@
-r"""A memory bank: one slowly moving row a picture.
+r"""A memory bank: one slowly moving row an image.
 
 .. math:: m_i \leftarrow \beta m_i + (1 - \beta) f(x_i)
 
@@ -12,18 +12,18 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def remember(
+def update_memory_bank(
     memory: Float[Tensor, "n dim"],
     index: Int[Tensor, " batch"],
     z: Float[Tensor, "batch dim"],
     momentum: float,
 ) -> None:
-    """Move the rows ``index`` towards ``z``, in place; a picture that comes twice counts by its last row.
+    """Move the rows ``index`` towards ``z``, in place; an image that comes twice counts by its last row.
 
     Args:
-        memory: unit rows, one a picture.
+        memory: L2-normalised rows, one an image.
         index: positions in the memory.
-        z: unit rows.
+        z: L2-normalised rows.
         momentum: kept share, 0 to 1.
     """
     turn = torch.arange(len(index), device=memory.device)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Matches:
-    """What each picture of a batch is matched with in the other domain.
+class NearestAcross:
+    """What each image of a batch is matched with in the other domain.
 
     Attributes:
         row: its own cluster, as a row of the other domain's unified prototypes.
@@ -38,7 +38,7 @@ def discrepancy(u: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> Float[T
 
 
 @torch.no_grad()
-def expand(
+def query_expansion(
     both: Sequence[Float[Tensor, "_ dim"]], k: int, power: float = 3.0, chunk: int = 2048
 ) -> list[Float[Tensor, "_ dim"]]:
     r"""Replace each row by the weighted mean of its ``k`` nearest rows in either domain.
@@ -50,13 +50,13 @@ def expand(
     domains have the same say, however far apart they lie.
 
     Args:
-        both: unit rows of two domains, each domain's mean removed.
+        both: L2-normalised rows of two domains, each domain's mean removed.
         k: neighbours in each domain, the row itself included; fewer where a domain is smaller.
         power: α.
         chunk: rows at a time; memory is of the order of chunk × rows of a domain.
 
     Returns:
-        Unit rows in the same order.
+        L2-normalised rows in the same order.
     """
     expanded = []
     for z in both:
@@ -73,17 +73,17 @@ def expand(
 
 
 @torch.no_grad()
-def match(
+def nearest_across(
     z: Float[Tensor, "batch dim"],
     clusters: Float[Tensor, "a dim"],
     row_of_cluster: Int[Tensor, " a"],
     prototypes: Float[Tensor, "row dim"],
     memory: Float[Tensor, "n dim"],
-) -> Matches:
+) -> NearestAcross:
     """The rows that switchable matching compares; no gradient flows.
 
     Args:
-        z: embeddings of one domain, unit rows.
+        z: embeddings of one domain, L2-normalised rows.
         clusters: that domain's own prototypes, before translation.
         row_of_cluster: the row of ``prototypes`` that each of them became.
         prototypes: the other domain's unified set.
@@ -92,4 +92,4 @@ def match(
     row = row_of_cluster[discrepancy(z, clusters).argmin(dim=1)]
     neighbour = discrepancy(z, memory).argmin(dim=1)
     nearest = discrepancy(memory[neighbour], prototypes).argmin(dim=1)
-    return Matches(row, neighbour, nearest == row)
+    return NearestAcross(row, neighbour, nearest == row)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 
 def class_means(
@@ -14,12 +14,12 @@ def class_means(
     """Mean of each class's rows, normalised.
 
     Args:
-        z: embeddings, unit rows.
+        z: embeddings, L2-normalised rows.
         labels: pseudo-labels from 0 to ``n_classes`` − 1.
         n_classes: rows of the result.
 
     Returns:
-        The means as unit rows (a class without members has a zero row), and the number of members.
+        The means as L2-normalised rows (a class without members has a zero row), and the number of members.
     """
     sums, counts = class_sums(z, labels, n_classes)
     return F.normalize(sums, dim=1), counts
@@ -40,13 +40,13 @@ def momentum_update(
     cancels it.
 
     Args:
-        prototypes: unit rows.
-        means: unit rows, as ``class_means`` gives them.
+        prototypes: L2-normalised rows.
+        means: L2-normalised rows, as ``class_means`` gives them.
         counts: members of each class.
         momentum: share of the old prototype, 0 to 1.
 
     Returns:
-        New unit rows; the arguments are left as they are.
+        New L2-normalised rows; the arguments are left as they are.
 
     Raises:
         InputError: a momentum outside [0, 1].

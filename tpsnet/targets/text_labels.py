@@ -19,17 +19,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.targets.prototypes import class_sums
-from tpsnet.types import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class TextLabels:
-    """Refined pseudo-labels of one domain. Each picture is kept, corrected or doubted.
+    """Refined pseudo-labels of one domain. Each image is kept, corrected or doubted.
 
     Attributes:
-        labels: class of each picture, a row of the texts.
-        confidence: weight of each picture in the losses, in [0, 1].
+        labels: class of each image, a row of the texts.
+        confidence: weight of each image in the losses, in [0, 1].
         kept: what the text said, confidently.
         corrected: what the cluster said against the text, confidently.
         doubted: of low confidence within its class.
@@ -48,8 +48,8 @@ def text_votes(
     """The softmax q over class names.
 
     Args:
-        images: unit rows of a frozen CLIP.
-        texts: one unit row a class, e.g. the mean over an ensemble of templates.
+        images: L2-normalised rows of a frozen CLIP.
+        texts: one L2-normalised row a class, e.g. the mean over an ensemble of templates.
         temperature: τ, positive; CLIP's own is 0.01.
 
     Raises:
@@ -62,7 +62,7 @@ def text_votes(
     return (images @ texts.T / temperature).softmax(dim=1)
 
 
-def refine(
+def refine_pseudo_labels(
     votes: Float[Tensor, "n classes"],
     clusters: Int[Tensor, " n"],
     *,
@@ -70,14 +70,14 @@ def refine(
     quantile: float,
     doubt: float,
 ) -> TextLabels:
-    r"""Let the clusters vote with the texts, and weigh each picture by what comes out.
+    r"""Let the clusters vote with the texts, and weigh each image by what comes out.
 
     Args:
         votes: q, rows that sum to one.
-        clusters: cluster of each picture, from 0.
+        clusters: cluster of each image, from 0.
         agreement: :math:`\lambda`, weight of the cluster's mean vote; 0 trusts the text alone.
         quantile: η in [0, 1): the share of each class that is doubted; 0 doubts nobody.
-        doubt: factor of a doubted picture's weight, in [0, 1].
+        doubt: factor of a doubted image's weight, in [0, 1].
     """
     sums, counts = class_sums(votes, clusters, int(clusters.max()) + 1)
     mean = sums / counts.clamp_min(1)[:, None].to(votes.dtype)

@@ -7,7 +7,7 @@ dog", "a photo of a dog"), a row each:
     W_{ridge} = (T_A^\top T_A + \lambda I)^{-1} (T_A^\top T_B + \lambda I), \qquad
     W_{Procrustes} = \arg\min_{W^\top W = I} \lVert T_A W - T_B\rVert
 
-A picture of domain A is then looked for at :math:`z W / \lVert z W\rVert`.
+An image of domain A is then looked for at :math:`z W / \lVert z W\rVert`.
 
 Source: CLAIR (BMVC 2025, arXiv:2508.12290) states a closed-form cross-domain map from CLIP's text embeddings;
 its formula is INFERRED, ridge regression and orthogonal Procrustes (Schönemann 1966) being the two that a
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 
 def ridge_map(
@@ -77,10 +77,10 @@ def procrustes_map(
 
 
 def apply_map(vectors: Float[Tensor, "n dim"], to_goal: Float[Tensor, "dim dim"]) -> Float[Tensor, "n dim"]:
-    """Unit rows of z W, in the rows' own precision.
+    """L2-normalised rows of z W, in the rows' own precision.
 
     Args:
-        vectors: z, unit rows.
+        vectors: z, L2-normalised rows.
         to_goal: W.
     """
     z = vectors.double()

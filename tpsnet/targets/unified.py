@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 
 Merge = Literal["local", "global", "none"]
 
@@ -60,7 +60,7 @@ def translate(
     return prototypes + (goal.mean(dim=0) - start.mean(dim=0))
 
 
-def matches(
+def merge_pairs(
     own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local"
 ) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
     """Pairs of prototypes that merge: assigned to one another, and nearer than prototypes of one domain are.
@@ -91,15 +91,17 @@ def matches(
     return a[near], b[near]
 
 
-def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local") -> Unified:
+def unify_prototypes(
+    own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local"
+) -> Unified:
     """The unified set of one domain.
 
     Args:
         own: prototypes of a domain.
         moved: those of the other, translated.
-        merge: see ``matches``; ``"none"`` is UEM's ablation "without prototype merging".
+        merge: see ``merge_pairs``; ``"none"`` is UEM's ablation "without prototype merging".
     """
-    a, b = matches(own, moved, merge)
+    a, b = merge_pairs(own, moved, merge)
     prototypes = own.clone()
     prototypes[a] = (own[a] + moved[b]) / 2
     alone = torch.ones(len(moved), dtype=torch.bool, device=own.device)
@@ -116,7 +118,7 @@ def unify(own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Mer
 def _gap(prototypes: Float[Tensor, "c dim"]) -> Float[Tensor, " c"]:
     """Distance of every row to the nearest one elsewhere; infinite for a single row.
 
-    Rows in the same place are one: k-means puts clusters there that it has no pictures for.
+    Rows in the same place are one: k-means puts clusters there that it has no images for.
     """
     rows = prototypes.double()
     apart = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,1 +1,1 @@
-"""Pictures of embeddings and rankings: figures, contact sheets, live widgets. No models in here."""
+"""Embeddings and rankings made visible: figures, contact sheets, live widgets. No models in here."""

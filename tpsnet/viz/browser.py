@@ -1,6 +1,6 @@
 """The retrieval browser: a grid of queries, and the ranking of the one that is clicked.
 
-Everything travels over the kernel's own channel (no second port), pictures as binary messages, so that the
+Everything travels over the kernel's own channel (no second port), images as binary messages, so that the
 widget's state stays at a few kB. The saved view is a PNG contact sheet: it shows in a notebook that was
 executed elsewhere and is not trusted, where widgets do not run.
 
@@ -19,11 +19,12 @@ import torch
 import traitlets
 from torch import Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.evaluation import rank
-from tpsnet.types import Embeddings, InputError, Ranking
+from tpsnet.types import Embeddings, Ranking
 from tpsnet.viz.thumbnails import Tile, contact_sheet, encode, png
 
-ORDERS = ("mixed", "worst first", "as stored")  # mixed: the first picture of each class, then the second, …
+ORDERS = ("mixed", "worst first", "as stored")  # mixed: the first image of each class, then the second, …
 Answer = tuple[dict, list[bytes]]
 
 
@@ -33,15 +34,17 @@ class RetrievalBrowser(anywidget.AnyWidget):
     A query that its model rejected (open-set detection) says "no match"; what it would have found is faded.
 
     Args:
-        models: name to its (query, gallery) embeddings; all of the same pictures in the same order.
-        k: results shown.
-        order: of the query list at the start, one of ``ORDERS``.
-        page: queries on a page.
-        sample: queries drawn on the saved contact sheet: the first of ``"worst first"`` (of the first model,
-            with which the page opens too), spread over the other orders.
+        models: Name of each model to its (query, gallery) embeddings; all are of the same images in the same
+            order. The page opens with the first.
+        k: Results shown; 1 to the size of the gallery.
+        order: Order of the queries at the start, one of ``ORDERS``.
+        page: Queries on a page.
+        sample: Queries drawn on the saved contact sheet: the first ones of ``"worst first"`` (of the first
+            model), spread over the other orders.
 
     Raises:
-        InputError: models of different pictures, ``k`` outside the gallery, or picture files that are gone.
+        InputError: The models are of different images, ``k`` is outside the gallery, the order is unknown, or
+            image files are gone.
     """
 
     _esm = Path(__file__).with_name("browser.js")
@@ -60,7 +63,7 @@ class RetrievalBrowser(anywidget.AnyWidget):
         sample: int = 5,
     ) -> None:
         self.pairs = dict(models)
-        self.query, self.gallery = _same_pictures(self.pairs)
+        self.query, self.gallery = _same_images(self.pairs)
         if not 1 <= k <= len(self.gallery):
             raise InputError(
                 f"k = {k} results from a gallery of {len(self.gallery)}; choose 1 to {len(self.gallery)}"
@@ -75,11 +78,11 @@ class RetrievalBrowser(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def queries(self, model: str, order: str, page: int) -> Answer:
-        """A page of query tiles with their P@k.
+        """A page of query tiles with their plain P@k.
 
         Returns:
             ``{"kind": "queries", "page", "pages", "total", "rows": [{"query", "class", "precision",
-            "rejected"}]}`` and the pictures.
+            "rejected"}]}`` and the images.
         """
         precision, listing = self.precision(model), self._listing(model, order)
         pages = -(-len(self.query) // self.page)
@@ -102,12 +105,13 @@ class RetrievalBrowser(anywidget.AnyWidget):
 
         Returns:
             ``{"kind": "ranking", "query", "class", "path", "relevant", "rejected", "rows": [{"item", "class",
-            "score", "right"}]}`` and the pictures, the query's own first.
+            "score", "right"}]}`` and the images, the query's own first.
+
+        Raises:
+            InputError: There is no such model or query.
         """
         if not 0 <= query < len(self.query):
-            raise InputError(
-                f"no query {query}; {self.query.domain!r} has pictures 0 to {len(self.query) - 1}"
-            )
+            raise InputError(f"no query {query}; {self.query.domain!r} has images 0 to {len(self.query) - 1}")
         ranking = self._rank(model, [query])
         items = ranking.indices[0].tolist()
         columns = zip(items, ranking.scores[0].tolist(), ranking.relevant[0].tolist(), strict=True)
@@ -141,15 +145,17 @@ class RetrievalBrowser(anywidget.AnyWidget):
                 ):
                     tiles.append(Tile(self.gallery.paths[item], _class(self.gallery, item), right))
                 rows.append(tiles)
-                verdict = "no match; else " if bool(ranking.rejected[0]) else ""
-                headings.append(f"{model}: {verdict}{int(ranking.relevant.sum())} of {len(tiles) - 1} right")
+                rejection = "no match; else " if bool(ranking.rejected[0]) else ""
+                headings.append(
+                    f"{model}: {rejection}{int(ranking.relevant.sum())} of {len(tiles) - 1} right"
+                )
         return png(contact_sheet(rows, headings, size=56))
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         precision = ", ".join(f"{model} {float(self.precision(model).mean()):.1f}" for model in self.pairs)
         data["text/plain"] = (
-            f"Retrieval browser {self.heading}: {len(self.query)} queries, {len(self.gallery)} pictures; "
+            f"Retrieval browser {self.heading}: {len(self.query)} queries, {len(self.gallery)} images; "
             f"plain P@{self.k} in percent: {precision}"
         )
         data["image/png"] = base64.b64encode(self.sheet()).decode()
@@ -162,7 +168,7 @@ class RetrievalBrowser(anywidget.AnyWidget):
                 keys = _turns(self.query.labels)
             case "worst first":  # among equals class by class, or the first page is one class
                 turns = _turns(self.query.labels).argsort(stable=True)
-                # Without a picture of its class in the gallery no query can do better.
+                # Without an image of its class in the gallery no query can do better.
                 keys = self.precision(model) + 101 * ~torch.isin(self.query.labels, self.gallery.labels)
                 return turns[keys[turns].argsort(stable=True)].tolist()
             case "as stored":
@@ -173,8 +179,8 @@ class RetrievalBrowser(anywidget.AnyWidget):
 
     def _rejected(self, model: str, query: int) -> bool:
         """Whether the model's answer is "no match"."""
-        verdicts = self.pairs[model][0].rejected
-        return verdicts is not None and bool(verdicts[query])
+        rejected = self.pairs[model][0].rejected
+        return rejected is not None and bool(rejected[query])
 
     def _rank(self, model: str, queries: list[int] | None = None) -> Ranking:
         if model not in self.pairs:
@@ -187,36 +193,38 @@ class RetrievalBrowser(anywidget.AnyWidget):
         try:
             match message:
                 case {"kind": "queries", "model": str(model), "order": str(order), "page": int(page)}:
-                    answer, pictures = self.queries(model, order, page)
+                    answer, images = self.queries(model, order, page)
                 case {"kind": "select", "model": str(model), "query": int(query)}:
-                    answer, pictures = self.ranking(model, query)
+                    answer, images = self.ranking(model, query)
                 case _:
                     raise InputError(f"the browser does not understand {message!r}")
         except InputError as error:
-            answer, pictures = {"kind": "error", "text": str(error)}, []
-        self.send(answer, pictures)
+            answer, images = {"kind": "error", "text": str(error)}, []
+        self.send(answer, images)
 
 
-def _same_pictures(pairs: Mapping[str, tuple[Embeddings, Embeddings]]) -> tuple[Embeddings, Embeddings]:
-    """The first model's pair, after checking that the others show the same pictures and that these exist."""
+def _same_images(pairs: Mapping[str, tuple[Embeddings, Embeddings]]) -> tuple[Embeddings, Embeddings]:
+    """The first model's pair, after checking that the others show the same images and that these exist."""
     if not pairs:
         raise InputError("the browser needs at least one model's embeddings")
     first, *others = pairs.items()
     for name, pair in others:
         for ours, theirs in zip(first[1], pair, strict=True):
             if ours.paths != theirs.paths:
-                raise InputError(f"models {first[0]!r} and {name!r} rank different {ours.domain!r} pictures")
+                raise InputError(
+                    f"models {first[0]!r} and {name!r} rank different {ours.domain!r} images; embed again"
+                )
     for domain in first[1]:
         gone = [path for path in domain.paths if not path.exists()]
         if gone:
             raise InputError(
-                f"{len(gone)} pictures of {domain.domain!r} are gone, e.g. {gone[0]}; embed them again"
+                f"{len(gone)} images of {domain.domain!r} are gone, e.g. {gone[0]}; embed them again"
             )
     return first[1]
 
 
 def _turns(labels: Tensor) -> Tensor:
-    """For each picture how many of its class come before it."""
+    """For each image how many of its class come before it."""
     order, counts = labels.argsort(stable=True), labels.bincount()
     turns = torch.empty_like(labels)
     turns[order] = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]

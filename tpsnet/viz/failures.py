@@ -1,4 +1,4 @@
-"""Where retrieval fails, on pictures: contact sheets of hubs, of style before class, of flipped queries."""
+"""Where retrieval fails, on images: contact sheets of hubs, of style before class, of flipped queries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +12,15 @@ from tpsnet.viz.thumbnails import Tile, contact_sheet, paletted
 
 
 def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> Image.Image:
-    """The gallery pictures that each method returns most often, a row each.
+    """The gallery images that each method returns most often, a row each.
 
     Args:
-        methods: name to queries and gallery.
-        k: a picture is returned to a query when it is among its first ``k``.
-        shown: pictures a row.
+        methods: Name of each method to its queries and gallery.
+        k: An image is returned to a query when it is among its first ``k``.
+        shown: Images a row.
 
     Raises:
-        InputError: see ``evaluation.hubs``.
+        InputError: See ``evaluation.hubs``.
     """
     rows, headings = [], []
     for name, (query, gallery) in methods.items():
@@ -36,18 +36,18 @@ def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> I
 def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> Image.Image | None:
     """Queries whose own style wins over their class: the query, what wins, the gallery's first.
 
-    Verdicts do not count: a rejected query, or one without a match, has a style too.
+    Rejections do not count: a rejected query, or one without a match, has a style too.
 
     Args:
-        query: the pictures that ask.
-        gallery: pictures of the other domain.
-        shown: queries, spread over all.
+        query: Embeddings of the queries.
+        gallery: Embeddings of the gallery, the other domain.
+        shown: At most so many queries, spread over all.
 
     Returns:
         Three rows, a column a query; ``None`` where there is no such query.
 
     Raises:
-        InputError: see ``evaluation.style_before_class``.
+        InputError: See ``evaluation.style_before_class``.
     """
     winner = style_before_class(query, gallery)
     lost = _spread((winner >= 0).nonzero()[:, 0].tolist(), shown)
@@ -58,25 +58,24 @@ def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> I
         [_tile(query, int(winner[i]), False) for i in lost],
         _answers(query.subset(lost), gallery),
     ]
-    own = f"nearest among {query.domain}"
-    headings = ["query", own, f"nearest among {gallery.domain}"]
+    headings = ["query", f"nearest among {query.domain}", f"nearest among {gallery.domain}"]
     return paletted(contact_sheet(rows, headings, size=64))
 
 
 def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int = 10) -> Image.Image | None:
-    """Queries whose first answer is right in one run and wrong in the other, with both answers.
+    """Queries whose first answer is right under one system and wrong under the other, with both answers.
 
     Args:
-        before: queries and gallery through one system.
-        after: the same pictures through another.
-        names: of the two.
-        shown: queries of either kind, spread over all.
+        before: Queries and gallery through one system.
+        after: The same images through another.
+        names: Names of the two systems.
+        shown: At most so many queries of either kind, spread over all.
 
     Returns:
         Three rows for what ``after`` gains, three for what it loses; ``None`` where no query flips.
 
     Raises:
-        InputError: see ``evaluation.flipped``.
+        InputError: See ``evaluation.flipped``.
     """
     rows, headings = [], []
     for kind, queries in zip(("gained", "lost"), flipped(before, after), strict=True):

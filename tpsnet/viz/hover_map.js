@@ -40,7 +40,7 @@ function render({ model, el }) {
   const canvas = element("canvas", { width: WIDTH * ratio, height: HEIGHT * ratio, tabIndex: 0 });
   canvas.style.cssText = `width:${WIDTH}px;height:${HEIGHT}px;border:1px solid #d9d9d9;border-radius:4px;cursor:crosshair`;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "map of pictures: arrow keys move to the next point, Enter shows its neighbours");
+  canvas.setAttribute("aria-label", "map of images: arrow keys move to the next point, Enter shows its neighbours");
   const picture = element("img", { alt: "" });
   picture.style.cssText = "width:96px;height:96px;object-fit:contain";
   const caption = element("div");
@@ -48,7 +48,7 @@ function render({ model, el }) {
   card.style.cssText = CARD;
   const stage = element("div", {}, canvas, card);
   stage.style.cssText = `position:relative;width:${WIDTH}px`;
-  const status = element("div", { textContent: "hover a point for its picture, click it for its true neighbours" });
+  const status = element("div", { textContent: "hover a point for its image, click it for its true neighbours" });
   status.style.cssText = "min-height:1.3em;color:#666";
   status.setAttribute("role", "status");
   const bar = element("div");

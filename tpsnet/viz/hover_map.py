@@ -1,11 +1,11 @@
-"""The live map: hover a point for its picture, click it for its true neighbours, switch before and after.
+"""The live map: hover a point for its image, click it for its true neighbours, switch before and after.
 
-Drawn on a 2-D canvas, without WebGL. Points travel once, as binary numbers; a picture only when hovered. The
+Drawn on a 2-D canvas, without WebGL. Points travel once, as binary numbers; an image only when hovered. The
 saved view is a PNG of the maps. Messages from the page, and the answers:
 
 - ``{"kind": "points"}``: names and colours; buffers: domains (uint8), classes (uint16), each map's x, y
   (float32);
-- ``{"kind": "hover", "index"}``: the class and domain of a point; buffer: its picture as WebP;
+- ``{"kind": "hover", "index"}``: the class and domain of a point; buffer: its image as WebP;
 - ``{"kind": "neighbours", "map", "index"}``: its nearest points in the original space, nearest first.
 """
 
@@ -19,23 +19,26 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from tpsnet.errors import InputError
 from tpsnet.evaluation import rank
-from tpsnet.types import Embeddings, InputError
-from tpsnet.viz.house import FAINT, INK, class_colours, domain_colours
+from tpsnet.types import Embeddings
+from tpsnet.viz.theme import FAINT, INK, class_colours, domain_colours
 from tpsnet.viz.thumbnails import encode, png, thumbnail
 
 Answer = tuple[dict, list[bytes]]
 
 
 class HoverMap(anywidget.AnyWidget):
-    """Maps of the same pictures under different systems.
+    """Maps of the same images under different systems.
 
     Args:
-        maps: name to the domains' embeddings and the coordinates of all their points, in that order.
-        k: neighbours shown on a click.
+        maps: Name of each system to the domains' embeddings and the coordinates of all their points, in that
+            order.
+        k: Neighbours shown on a click.
 
     Raises:
-        InputError: coordinates that do not fit the embeddings, or maps of different pictures.
+        InputError: Coordinates do not fit the embeddings, the maps are of different images, or ``k`` is
+            outside 1 to the number of other points.
     """
 
     _esm = Path(__file__).with_name("hover_map.js")
@@ -47,45 +50,43 @@ class HoverMap(anywidget.AnyWidget):
             raise InputError("the map needs the coordinates of at least one system")
         self.all = {name: joined(domains) for name, (domains, _) in maps.items()}
         self.points = {name: points.float() for name, (_, points) in maps.items()}
-        self.domains = [d for domains, _ in maps.values() for d in domains][
-            : len(next(iter(maps.values()))[0])
-        ]
-        self.k = k
-        first = next(iter(self.all.values()))
+        self.first = next(iter(self.all.values()))  # images and classes are the same in each
         for name, everything in self.all.items():
-            if len(self.points[name]) != len(everything) or everything.paths != first.paths:
+            if len(self.points[name]) != len(everything) or everything.paths != self.first.paths:
                 raise InputError(
-                    f"map {name!r}: coordinates and pictures do not belong together; project them again"
+                    f"map {name!r}: coordinates and images do not belong together; project them again"
                 )
-        if not 1 <= k < len(first):
-            raise InputError(f"cannot show {k} neighbours among {len(first)} pictures")
+        if not 1 <= k < len(self.first):
+            raise InputError(
+                f"cannot show {k} neighbours among {len(self.first)} images; "
+                f"choose 1 to {len(self.first) - 1}"
+            )
+        domains, _ = next(iter(maps.values()))
+        self.k, self.sizes = k, {d.domain: len(d) for d in domains}
+        self.domain_of = [d.domain for d in domains for _ in range(len(d))]
+        self.colours = domain_colours(list(self.sizes))
         super().__init__()
         self.on_msg(self._receive)
 
     def drawing(self) -> Answer:
         """All that the page needs to draw the points."""
-        colours = domain_colours([d.domain for d in self.domains])
-        everything = next(iter(self.all.values()))
-        which = torch.cat([torch.full((len(d),), i, dtype=torch.uint8) for i, d in enumerate(self.domains)])
         answer = {
             "kind": "points",
             "maps": list(self.points),
-            "domains": [{"name": name, "colour": colour} for name, colour in colours.items()],
-            "classes": class_colours(len(everything.class_names)),
+            "domains": [{"name": name, "colour": colour} for name, colour in self.colours.items()],
+            "classes": class_colours(len(self.first.class_names)),
         }
-        classes = everything.labels.numpy().astype("<u2")
+        which = bytes(i for i, size in enumerate(self.sizes.values()) for _ in range(size))
+        classes = self.first.labels.numpy().astype("<u2")
         coordinates = [p.contiguous().numpy().astype("<f4").tobytes() for p in self.points.values()]
-        return answer, [which.numpy().tobytes(), classes.tobytes(), *coordinates]
+        return answer, [which, classes.tobytes(), *coordinates]
 
-    def picture(self, index: int) -> Answer:
+    def image(self, index: int) -> Answer:
         """What the card of a hovered point shows."""
-        everything = next(iter(self.all.values()))
         self._check(index)
-        domain = self._domain(index)
-        name = everything.class_names[int(everything.labels[index])]
-        return {"kind": "hover", "index": index, "class": name, "domain": domain}, [
-            encode(everything.paths[index], 96)
-        ]
+        name = self.first.class_names[int(self.first.labels[index])]
+        answer = {"kind": "hover", "index": index, "class": name, "domain": self.domain_of[index]}
+        return answer, [encode(self.first.paths[index], 96)]
 
     def neighbours(self, name: str, index: int) -> list[int]:
         """The ``k`` nearest points of both domains in the original space, nearest first."""
@@ -93,63 +94,45 @@ class HoverMap(anywidget.AnyWidget):
             raise InputError(f"no map {name!r}; choose one of {', '.join(self.all)}")
         self._check(index)
         everything = self.all[name]
-        one = Embeddings(
-            everything.domain,
-            everything.vectors[index : index + 1],
-            everything.labels[index : index + 1],
-            everything.class_names,
-            everything.paths[index : index + 1],
-        )
-        found = rank(one, everything, k=self.k + 1).indices[0].tolist()
+        found = rank(everything.subset([index]), everything, k=self.k + 1).indices[0].tolist()
         return [i for i in found if i != index][: self.k]
 
-    def sheet(self, side: int = 400, pictures: int = 40) -> bytes:
-        """The saved view: each map with its points by domain and some of their drawings, as PNG."""
-        colours = domain_colours([d.domain for d in self.domains])
-        everything = next(iter(self.all.values()))
+    def sheet(self, side: int = 400, images: int = 40) -> bytes:
+        """The saved view: each map with its points by domain and some of their images, as PNG."""
         sheet = Image.new("RGB", ((side + 12) * len(self.points), side + 44), "white")
         draw = ImageDraw.Draw(sheet)
         bold = ImageFont.load_default(13)
-        sample = (
-            torch.linspace(0, len(everything) - 1, min(pictures, len(everything))).round().long().tolist()
-        )
-        drawings = {i: thumbnail(everything.paths[i], 26) for i in sample}
+        n = len(self.first)
+        sample = torch.linspace(0, n - 1, min(images, n)).round().long().tolist()
+        thumbnails = {i: thumbnail(self.first.paths[i], 26) for i in sample}
+        mixed = torch.randperm(n, generator=torch.Generator().manual_seed(0)).tolist()
         for column, (name, points) in enumerate(self.points.items()):
             left = column * (side + 12)
-            spots = (fitted(points) * (side - 30) + 15).tolist()
+            spots = (fitted(points) * (side - 30) + torch.tensor([left + 15, 37])).tolist()
             draw.text((left + 4, 4), name, fill=INK, font=bold)
             draw.rectangle((left, 22, left + side, 22 + side), outline=FAINT)
-            for i in torch.randperm(len(spots), generator=torch.Generator().manual_seed(0)).tolist():
-                x, y = spots[i]  # in mixed order, so that no domain hides the other
-                box = (left + x - 2, 22 + y - 2, left + x + 2, 22 + y + 2)
-                draw.ellipse(box, fill=colours[self._domain(i)])
-            for i, drawing in drawings.items():
-                x, y = round(left + spots[i][0] - 13), round(22 + spots[i][1] - 13)
-                sheet.paste(drawing, (x, y))
-                draw.rectangle((x - 1, y - 1, x + 26, y + 26), outline=colours[self._domain(i)])
-        for i, (name, colour) in enumerate(colours.items()):
+            for i in mixed:  # in this order no domain hides the other
+                x, y = spots[i]
+                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=self.colours[self.domain_of[i]])
+            for i, small in thumbnails.items():
+                x, y = round(spots[i][0] - 13), round(spots[i][1] - 13)
+                sheet.paste(small, (x, y))
+                draw.rectangle((x - 1, y - 1, x + 26, y + 26), outline=self.colours[self.domain_of[i]])
+        for i, (name, colour) in enumerate(self.colours.items()):
             draw.rectangle((4 + 110 * i, side + 28, 14 + 110 * i, side + 38), fill=colour)
             draw.text((20 + 110 * i, side + 25), name, fill=INK, font=bold)
         return png(sheet)
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        names = " and ".join(f"{len(d)} {d.domain}" for d in self.domains)
-        data["text/plain"] = f"Map of {names} pictures under {', '.join(self.points)}"
+        names = " and ".join(f"{size} {domain}" for domain, size in self.sizes.items())
+        data["text/plain"] = f"Map of {names} images under {', '.join(self.points)}"
         data["image/png"] = base64.b64encode(self.sheet()).decode()
         return data, metadata
 
     def _check(self, index: int) -> None:
-        n = len(next(iter(self.all.values())))
-        if not 0 <= index < n:
-            raise InputError(f"no point {index}; the map has points 0 to {n - 1}")
-
-    def _domain(self, index: int) -> str:
-        for domain in self.domains:
-            if index < len(domain):
-                return domain.domain
-            index -= len(domain)
-        raise InputError("no such point")
+        if not 0 <= index < len(self.first):
+            raise InputError(f"no point {index}; the map has points 0 to {len(self.first) - 1}")
 
     def _receive(self, _widget: object, message: dict, _buffers: list) -> None:
         """Answer a message of the page; one that makes no sense gets its reason back."""
@@ -158,7 +141,7 @@ class HoverMap(anywidget.AnyWidget):
                 case {"kind": "points"}:
                     answer, buffers = self.drawing()
                 case {"kind": "hover", "index": int(index)}:
-                    answer, buffers = self.picture(index)
+                    answer, buffers = self.image(index)
                 case {"kind": "neighbours", "map": str(name), "index": int(index)}:
                     found = self.neighbours(name, index)
                     answer, buffers = {"kind": "neighbours", "index": index, "found": found}, []

@@ -6,16 +6,15 @@ the run and used again: the key is a hash of the vectors, the parameters and uma
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.files import replacing
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
+from tpsnet.io import read_tensors, write_tensors
 
 
 def umap_map(
@@ -30,16 +29,16 @@ def umap_map(
     """Two coordinates a point by UMAP under the cosine distance; a second call reads the first one's file.
 
     Args:
-        vectors: unit rows.
-        folder: where the coordinates are kept.
-        start: coordinates to start from, e.g. the map before training, so that two maps can be compared by
-            eye; without it UMAP's spectral start.
-        neighbours: size of the neighbourhood UMAP keeps together; about a class in both domains reads well.
-        min_distance: how tightly UMAP packs points.
-        seed: of UMAP.
+        vectors: L2-normalised rows.
+        folder: The coordinates are kept here.
+        start: UMAP starts from these coordinates, e.g. the map before training, so that two maps can be
+            compared by eye; without them it takes its spectral start.
+        neighbours: Size of the neighbourhood UMAP keeps together; about a class in both domains reads well.
+        min_distance: How tightly UMAP packs points.
+        seed: Seed of UMAP.
 
     Raises:
-        InputError: no more points than ``neighbours``.
+        InputError: There are no more points than ``neighbours``, or the folder cannot be written.
     """
     if len(vectors) <= neighbours:
         raise InputError(
@@ -57,24 +56,23 @@ def umap_map(
     for tensor in (vectors, start):
         key.update(b"-" if tensor is None else tensor.float().contiguous().numpy().tobytes())
     path = folder / f"umap-{key.hexdigest()[:16]}.safetensors"
-    if path.exists():
-        try:
-            return load_file(path)["points"]
-        except (SafetensorError, KeyError):
-            path.unlink()  # not ours or damaged: project again
+    with suppress(InputError, KeyError):  # missing or damaged: project again
+        return read_tensors(path)[0]["points"]
     init = "spectral" if start is None else start.double().numpy()
     # n_jobs=1 is what a seed asks for anyway; saying so silences umap's warning.
     points = umap.UMAP(**parameters, init=init, n_jobs=1).fit_transform(vectors.float().numpy())
-    points = torch.from_numpy(points).float().contiguous()
-    with replacing(path) as partial:
-        save_file({"points": points}, partial)
+    points = torch.from_numpy(points).float()
+    write_tensors(path, {"points": points}, parameters)
     return points
 
 
-def nearest(points: Float[Tensor, "points dim"], k: int, chunk: int = 1024) -> Tensor:
-    """The ``k`` nearest other points by Euclidean distance, nearest first: int ``(points, k)``.
+def nearest(points: Float[Tensor, "points dim"], k: int, chunk: int = 1024) -> Int[Tensor, "points k"]:
+    """The ``k`` nearest other points by Euclidean distance, nearest first.
 
-    On unit rows this is the order of the cosine.
+    On L2-normalised rows this is the order of the cosine.
+
+    Raises:
+        InputError: ``k`` is outside 1 to the number of other points.
     """
     if not 0 < k < len(points):
         raise InputError(

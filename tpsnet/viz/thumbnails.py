@@ -1,4 +1,4 @@
-"""Small pictures: encoded bytes for widgets, data URIs for figures, contact sheets for saved files."""
+"""Small images: encoded bytes for widgets, data URIs for figures, contact sheets for saved files."""
 
 import base64
 import io
@@ -10,58 +10,58 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from torch import Tensor
 
-from tpsnet.types import InputError
-from tpsnet.viz.house import INK, RIGHT, WRONG
+from tpsnet.errors import InputError
+from tpsnet.viz.theme import INK, RIGHT, WRONG
 
-Picture = Tensor | Path  # uint8 (3, h, w), or an image file
+Source = Tensor | Path  # uint8 (3, h, w), or an image file
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One picture of a contact sheet.
+    """One image of a contact sheet.
 
     Attributes:
-        picture: uint8 ``(3, h, w)`` or an image file.
-        caption: a line below it, cut to the tile's width.
+        image: uint8 ``(3, h, w)`` or an image file.
+        caption: A line below it, cut to the tile's width.
         right: ``True`` or ``False`` draws the frame and mark of a result; ``None`` leaves it bare.
     """
 
-    picture: Picture
+    image: Source
     caption: str = ""
     right: bool | None = None
 
 
-def thumbnail(picture: Picture, size: int) -> Image.Image:
-    """The picture as RGB within ``size`` × ``size`` pixels, its shape kept, on white paper.
+def thumbnail(source: Source, size: int) -> Image.Image:
+    """The image as RGB within ``size`` × ``size`` pixels, its shape kept, on white paper.
 
     Raises:
-        InputError: the file is missing or is no image.
+        InputError: The file is missing or is no image, or the tensor is not uint8 ``(3, h, w)``.
     """
-    if isinstance(picture, Tensor):
-        if picture.dtype != torch.uint8 or picture.ndim != 3 or picture.shape[0] != 3:
-            raise InputError(f"a picture must be uint8 (3, h, w), not {picture.dtype} {tuple(picture.shape)}")
-        image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+    if isinstance(source, Tensor):
+        if source.dtype != torch.uint8 or source.ndim != 3 or source.shape[0] != 3:
+            raise InputError(f"an image must be uint8 (3, h, w), not {source.dtype} {tuple(source.shape)}")
+        image = Image.fromarray(source.permute(1, 2, 0).contiguous().numpy())
     else:
         try:
-            with Image.open(picture) as file:
+            with Image.open(source) as file:
                 image = file.convert("RGBA")
         except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"cannot show {picture} ({error}); was the picture folder moved?") from None
+            raise InputError(f"cannot show {source} ({error}); was the image folder moved?") from None
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     image.thumbnail((size, size), Image.Resampling.BICUBIC)
     return image
 
 
-def encode(picture: Picture, size: int = 48, quality: int = 75) -> bytes:
+def encode(source: Source, size: int = 48, quality: int = 75) -> bytes:
     """The thumbnail as WebP: near 1 kB for a drawing of 48 pixels."""
     buffer = io.BytesIO()
-    thumbnail(picture, size).save(buffer, "WEBP", quality=quality, method=6)
+    thumbnail(source, size).save(buffer, "WEBP", quality=quality, method=6)
     return buffer.getvalue()
 
 
-def data_uri(picture: Picture, size: int = 48, quality: int = 75) -> str:
+def data_uri(source: Source, size: int = 48, quality: int = 75) -> str:
     """The thumbnail as text that a figure or a page carries inside itself."""
-    return "data:image/webp;base64," + base64.b64encode(encode(picture, size, quality)).decode()
+    return "data:image/webp;base64," + base64.b64encode(encode(source, size, quality)).decode()
 
 
 def contact_sheet(
@@ -72,12 +72,12 @@ def contact_sheet(
     Right and wrong results differ by colour, by mark (tick, cross) and by frame (whole, dashed).
 
     Raises:
-        InputError: no tile, or not one heading a row.
+        InputError: There is no tile, or there is not one heading a row.
     """
     if not any(len(row) for row in rows):
-        raise InputError("a contact sheet needs at least one picture")
+        raise InputError("a contact sheet needs at least one image")
     if headings is not None and len(headings) != len(rows):
-        raise InputError(f"{len(headings)} headings for {len(rows)} rows of pictures; give one a row")
+        raise InputError(f"{len(headings)} headings for {len(rows)} rows of images; give one a row")
     small, bold = ImageFont.load_default(10), ImageFont.load_default(12)
     above, pitch_x, pitch_y = 18 * (headings is not None), size + 10, size + 24
     width = max(len(row) for row in rows) * pitch_x + 10
@@ -89,7 +89,7 @@ def contact_sheet(
             draw.text((8, y), headings[r], fill=INK, font=bold)
         for c, tile in enumerate(row):
             x, top = 8 + c * pitch_x, y + above + 2
-            image = thumbnail(tile.picture, size)
+            image = thumbnail(tile.image, size)
             sheet.paste(image, (x + (size - image.width) // 2, top + (size - image.height) // 2))
             draw.text((x, top + size + 4), _fit(tile.caption, small, size + 6), fill=INK, font=small)
             if tile.right is not None:

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 from tpsnet.viz.figures.embedding import embedding_maps
-from tpsnet.viz.house import class_colours, domain_colours
+from tpsnet.viz.theme import class_colours, domain_colours
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def domains(domain):
 
 def test_every_point_is_drawn_with_its_class(domains, rng):
     maps = {"frozen": torch.rand(24, 2, generator=rng), "TPSNet": torch.rand(24, 2, generator=rng)}
-    figure = embedding_maps(maps, domains, pictures=6)
+    figure = embedding_maps(maps, domains, images=6)
     assert [(t.name, t.xaxis) for t in figure.data] == [
         ("line", "x"),
         ("flat", "x"),
@@ -29,11 +29,11 @@ def test_every_point_is_drawn_with_its_class(domains, rng):
 
 
 def test_the_buttons_recolour_every_trace(domains):
-    figure = embedding_maps({"frozen": torch.rand(24, 2)}, domains, pictures=6)
-    by_domain, by_class, pictures = figure.layout.updatemenus[0].buttons
+    figure = embedding_maps({"frozen": torch.rand(24, 2), "TPSNet": torch.rand(24, 2)}, domains, images=6)
+    by_domain, by_class, with_images = figure.layout.updatemenus[0].buttons
     colours, palette = domain_colours(["line", "flat"]), class_colours(4)
-    assert by_domain.args[0]["marker.color"] == [colours["line"], colours["flat"]]
-    assert by_class.args[0]["marker.color"] == [[i % 4 for i in range(n)] for n in (10, 14)]
+    assert by_domain.args[0]["marker.color"] == [colours["line"], colours["flat"]] * 2
+    assert by_class.args[0]["marker.color"] == [[i % 4 for i in range(n)] for n in (10, 14)] * 2
     (scale,) = by_class.args[0]["marker.colorscale"]
     ends = (by_class.args[0]["marker.cmin"], by_class.args[0]["marker.cmax"])
     assert [(position * (ends[1] - ends[0]), colour) for position, colour in scale] == list(
@@ -41,12 +41,12 @@ def test_the_buttons_recolour_every_trace(domains):
     )
     assert by_domain.args[1]["images"] == by_class.args[1]["images"] == []
     assert not figure.layout.images  # until the button is pressed
-    assert len(pictures.args[1]["images"]) == 6
+    assert len(with_images.args[1]["images"]) == 12
 
 
-def test_a_picture_stands_on_its_point(domains):
+def test_an_image_stands_on_its_point(domains):
     points = torch.rand(24, 2)
-    figure = embedding_maps({"frozen": points, "TPSNet": points.flip(1)}, domains, pictures=24)
+    figure = embedding_maps({"frozen": points, "TPSNet": points.flip(1)}, domains, images=24)
     images = figure.layout.updatemenus[0].buttons[2].args[1]["images"]
     assert [(i["x"], i["y"]) for i in images[:24]] == [pytest.approx(p, abs=1e-4) for p in points.tolist()]
     assert {i["xref"] for i in images[:24]} == {"x"}
@@ -54,6 +54,6 @@ def test_a_picture_stands_on_its_point(domains):
     assert images[5]["source"] == images[29]["source"] != images[6]["source"]
 
 
-def test_a_map_of_other_pictures_is_refused(domains):
-    with pytest.raises(InputError, match="23 points for 24 pictures"):
+def test_a_map_of_other_images_is_refused(domains):
+    with pytest.raises(InputError, match="23 points for 24 images"):
         embedding_maps({"frozen": torch.rand(23, 2)}, domains)

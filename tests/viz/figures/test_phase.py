@@ -6,9 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tpsnet.types import InputError
-from tpsnet.viz.figures.phase import amplitude_slider, edge_correlation, edges, similarity_boxes
-from tpsnet.viz.figures.pictures import picture_grid, to_uint8
+from tpsnet.errors import InputError
+from tpsnet.viz.figures import amplitude_slider, image_grid, similarity_boxes, to_uint8
 
 
 def brightness(source):
@@ -21,7 +20,7 @@ def grey(*values):
 
 
 def test_the_slider_carries_every_mixture():
-    """With a swap that fades one picture into the other, brightness tells which picture is where."""
+    """With a swap that fades one image into the other, brightness tells which image is where."""
     first, second = grey(0.0, 0.2), grey(1.0, 0.8)
     figure = amplitude_slider(first, second, lambda a, b, s: (1 - s) * a + s * b, ("line", "flat"), steps=3)
     spots = [(image.x > 3, image.y, image.x) for image in figure.layout.images]
@@ -35,37 +34,20 @@ def test_the_slider_carries_every_mixture():
         wanted = [share, 0.2 + 0.6 * share, 1 - share, 0.8 - 0.6 * share]
         assert list(mixed) == [f"images[{i}].source" for i in range(4, 8)]
         assert list(mixed.values()) == pytest.approx(wanted, abs=0.03)
+    columns = [[round(i.x / 1.08) for i in figure.layout.images[2 * c : 2 * c + 2]] for c in range(4)]
+    assert columns == [[0, 0], [3, 3], [1, 1], [2, 2]]  # a mixture stands beside the giver of its phase
     start = [image.source for image in figure.layout.images[4:]]
     assert start == list(
         slider.steps[slider.active].args[0].values()
     )  # what is drawn is what the slider says
     assert slider.active == 1
     rows = [[i.y for i in figure.layout.images[4 + 2 * c : 6 + 2 * c]] for c in range(2)]
-    assert rows == [[i.y for i in figure.layout.images[:2]]] * 2  # a mixture stands in its picture's row
+    assert rows == [[i.y for i in figure.layout.images[:2]]] * 2  # a mixture stands in its image's row
 
 
 def test_a_slider_needs_two_steps():
     with pytest.raises(InputError, match="at least 2"):
         amplitude_slider(grey(0.1), grey(0.2), lambda a, b, s: a, ("a", "b"), steps=1)
-
-
-def test_edges_of_a_step_by_hand():
-    step = torch.zeros(1, 3, 5, 6)
-    step[..., 3:] = 1.0  # Sobel: 4 on both sides of the step
-    assert edges(step)[0, 2].tolist() == pytest.approx([0, 0, 4, 4, 0, 0])
-
-
-def test_edge_correlation_is_pearson_s(rng):
-    a, b = (torch.rand(4, 3, 12, 12, generator=rng) for _ in range(2))
-    slow = [
-        np.corrcoef(edges(x[None]).numpy().ravel(), edges(y[None]).numpy().ravel())[0, 1]
-        for x, y in zip(a, b, strict=True)
-    ]
-    assert edge_correlation(a, b).tolist() == pytest.approx(slow, abs=1e-5)
-    assert edge_correlation(a, 1 - a).tolist() == pytest.approx(
-        [1] * 4, abs=1e-5
-    )  # a negative has the same edges
-    assert edge_correlation(a, grey(0.5, 0.5, 0.5, 0.5)[..., :12, :12]).tolist() == [0] * 4  # no edge at all
 
 
 def test_each_group_has_its_box_and_median():
@@ -82,14 +64,12 @@ def test_a_phase_image_is_stretched_and_rgb_is_not():
     assert to_uint8(torch.zeros(1, 1, 4, 4)).unique().tolist() == [0]  # a blank page
 
 
-def test_a_grid_has_every_picture_in_its_row_and_column():
-    figure = picture_grid(
-        {"dark": grey(0.0, 0.1), "light": (grey(0.9, 1.0) * 255).byte()}, ["first", "second"]
-    )
+def test_a_grid_has_every_image_in_its_row_and_column():
+    figure = image_grid({"dark": grey(0.0, 0.1), "light": (grey(0.9, 1.0) * 255).byte()}, ["first", "second"])
     seen = sorted((-image.y, image.x, brightness(image.source) / 255) for image in figure.layout.images)
     assert [light for *_, light in seen] == pytest.approx([0, 0.1, 0.9, 1.0], abs=0.03)
     assert list(figure.layout.yaxis.ticktext) == ["dark", "light"]
     with pytest.raises(InputError, match="one length"):
-        picture_grid({"a": grey(0.1), "b": grey(0.1, 0.2)})
+        image_grid({"a": grey(0.1), "b": grey(0.1, 0.2)})
     with pytest.raises(InputError, match="1 headings"):
-        picture_grid({"a": grey(0.1, 0.2)}, ["first"])
+        image_grid({"a": grey(0.1, 0.2)}, ["first"])

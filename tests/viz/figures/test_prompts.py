@@ -1,23 +1,16 @@
-from collections import Counter
-
 import pytest
 import torch
 
-from tpsnet.types import InputError
-from tpsnet.viz.figures.prompts import (
-    nearest_words,
-    of_majority,
-    prompt_similarity,
-    repairing_by_confidence,
-)
+from tpsnet.errors import InputError
+from tpsnet.viz.figures import nearest_words, prompt_similarity, repairing_by_confidence
 
-PICTURES = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+IMAGES = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
 
 
 def test_the_nearest_words_are_those_of_brute_force(unit):
     prompts, words = unit(3, 4), unit(7, 4)
     names = list("abcdefg")
-    figure = nearest_words(prompts, words, names, [PICTURES] * 3, k=3)
+    figure = nearest_words(prompts, words, names, [IMAGES] * 3, k=3)
     for r in range(3):
         rows = zip(names, words.tolist(), strict=True)
         cosine = {n: sum(x * y for x, y in zip(prompts[r].tolist(), w, strict=True)) for n, w in rows}
@@ -30,33 +23,13 @@ def test_the_nearest_words_are_those_of_brute_force(unit):
 
 def test_words_without_vectors_are_refused(unit):
     with pytest.raises(InputError, match="7 word vectors for 6 words"):
-        nearest_words(unit(3, 4), unit(7, 4), list("abcdef"), [PICTURES] * 3)
+        nearest_words(unit(3, 4), unit(7, 4), list("abcdef"), [IMAGES] * 3)
     with pytest.raises(InputError, match="k = 8"):
-        nearest_words(unit(3, 4), unit(7, 4), list("abcdefg"), [PICTURES] * 3, k=8)
-
-
-def slow_majority(groups, labels):
-    return [
-        Counter(b for a, b in zip(groups, labels, strict=True) if a == g).most_common(1)[0][0] for g in groups
-    ]
-
-
-def test_the_majority_of_a_group_is_counted_by_hand():
-    groups = torch.tensor([0, 0, 0, 2, 2, 2])
-    labels = torch.tensor([1, 1, 4, 3, 3, 3])
-    assert of_majority(groups, labels).tolist() == [True, True, False, True, True, True]
-
-
-def test_the_majority_is_that_of_a_slow_count(rng):
-    groups, labels = (torch.randint(0, n, (200,), generator=rng) for n in (4, 3))
-    slow = [
-        a == b for a, b in zip(slow_majority(groups.tolist(), labels.tolist()), labels.tolist(), strict=True)
-    ]
-    assert of_majority(groups, labels).tolist() == slow
+        nearest_words(unit(3, 4), unit(7, 4), list("abcdefg"), [IMAGES] * 3, k=8)
 
 
 def test_repair_and_damage_are_told_apart():
-    """Two clusters, three pictures of one class in each, and one of the other class."""
+    """Two clusters, three images of one class in each, and one of the other class."""
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0])
     before = torch.tensor([0, 0, 0, 1, 1, 1, 0, 1])
     after = torch.tensor([0, 0, 1, 1, 1, 1, 1, 1])  # 2 is spoiled, 6 is repaired, 7 stays wrong
@@ -70,7 +43,7 @@ def test_repair_and_damage_are_told_apart():
     }
 
 
-def test_every_picture_is_in_one_bar(rng):
+def test_every_image_is_in_one_bar(rng):
     before, after, labels = (torch.randint(0, 5, (103,), generator=rng) for _ in range(3))
     figure = repairing_by_confidence(before, after, labels, torch.rand(103, generator=rng))
     moved = sum(sum(trace.y) for trace in figure.data[:3])

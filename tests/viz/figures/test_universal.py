@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tpsnet.types import InputError
-from tpsnet.viz.figures import ablation_bars, elbow_curves, prototype_map, verdicts
+from tpsnet.errors import InputError
+from tpsnet.viz.figures import elbow_curves, prototype_map, rejection_distances
 
 
 def test_the_elbow_is_marked_on_its_curve():
@@ -16,7 +16,7 @@ def test_the_elbow_is_marked_on_its_curve():
 
 
 def test_merged_pairs_are_linked_and_distances_in_the_plane_are_kept(rng):
-    """Points of a plane, turned into five dimensions: their picture is the plane again."""
+    """Points of a plane, turned into five dimensions: what is drawn is the plane again."""
     turn, _ = torch.linalg.qr(torch.randn(5, 5, generator=rng))
     own, moved = (torch.randn(n, 2, generator=rng) @ turn[:2] for n in (4, 6))
     other = moved - 3 * turn[0]
@@ -35,23 +35,17 @@ def test_merged_pairs_are_linked_and_distances_in_the_plane_are_kept(rng):
     assert [t.name for t in points if t.showlegend] == ["line", "flat"]
 
 
-def test_verdicts_count_the_queries_and_the_errors():
+def test_distances_count_the_queries_and_the_errors():
     distance = torch.tensor([0.1, 0.5, 0.9, 1.2, 0.3, 9.0])
     threshold = torch.tensor([1.0, 1.0, 1.0, 1.0, -torch.inf, 1.0])
-    private = torch.tensor([False, True, False, False, True, True])
-    figure = verdicts(distance, threshold, private)
-    match, alone = (dict(zip(t.x, t.y, strict=True)) for t in figure.data)
-    assert sum(match.values()) == 3 and sum(alone.values()) == 3
-    assert sum(n for x, n in alone.items() if x > 1.6) == 1  # the one whose cluster found no partner
+    without_match = torch.tensor([False, True, False, False, True, True])
+    figure = rejection_distances(distance, threshold, without_match)
+    assert [t.name for t in figure.data] == ["with a match", "without a match"]
+    match, none = (dict(zip(t.x, t.y, strict=True)) for t in figure.data)
+    assert sum(match.values()) == 3 and sum(none.values()) == 3
+    assert sum(n for x, n in none.items() if x > 1.6) == 1  # the one whose cluster found no partner
     assert sum(n for x, n in match.items() if x > 1) == 1
-    assert figure.layout.title.text == "1 of 3 with a match sent away, 1 of 3 private ones kept"
+    title = "1 of 3 queries with a match rejected, 1 of 3 without a match kept"
+    assert figure.layout.title.text == title
     with pytest.raises(InputError, match="no queries"):
-        verdicts(distance[:0], threshold[:0], private[:0])
-
-
-def test_ablation_bars_have_a_panel_a_metric():
-    figure = ablation_bars({"UEM": {"mAP": 50.0, "H": 60.0}, "no SEL": {"mAP": 40.0, "H": 55.0}})
-    assert [(list(t.x), list(t.y), t.xaxis) for t in figure.data] == [
-        ([50.0, 40.0], ["UEM", "no SEL"], "x"),
-        ([60.0, 55.0], ["UEM", "no SEL"], "x2"),
-    ]
+        rejection_distances(distance[:0], threshold[:0], without_match[:0])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpsnet.types import InputError
+from tpsnet.errors import InputError
 from tpsnet.viz.figures import text_map_arrows
 
 

@@ -1,16 +1,15 @@
-"""The phase prior in pictures: what stays and what goes when two drawings swap their amplitudes."""
+"""The phase prior made visible: what stays and what goes when two images swap their amplitudes."""
 
 from collections.abc import Callable, Mapping
 
 import plotly.graph_objects as go
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.types import InputError
-from tpsnet.viz.figures.pictures import PITCH, place, to_uint8
-from tpsnet.viz.house import AFTER, BEFORE, TEMPLATE
+from tpsnet.errors import InputError
+from tpsnet.viz.figures.images import PITCH, grid_axes, place, to_uint8
+from tpsnet.viz.theme import AFTER, BEFORE, TEMPLATE
 from tpsnet.viz.thumbnails import data_uri
 
 Swap = Callable[[Tensor, Tensor, float], Tensor]
@@ -25,96 +24,55 @@ def amplitude_slider(
     steps: int = 11,
     pixels: int = 96,
 ) -> go.Figure:
-    """Pairs of pictures; a slider gives each one more and more of the other's amplitude.
+    """Pairs of images; a slider gives each one more and more of the other's amplitude.
 
-    The mixed pictures are computed now and travel inside the figure: the slider works without a kernel.
+    The mixed images are computed now and travel inside the figure: the slider works without a kernel.
 
     Args:
-        first: one picture a row, RGB in [0, 1].
-        second: its partner.
+        first: One image a row, RGB in [0, 1].
+        second: The partner of each image, RGB in [0, 1].
         swap: ``swap(content, style, share)`` gives the content's phase under the mixed amplitude.
-        names: of the two domains.
-        steps: positions of the slider, at least 2.
-        pixels: side of a picture.
+        names: Names of the two domains.
+        steps: Positions of the slider; at least 2.
+        pixels: Side of an image.
+
+    Raises:
+        InputError: The slider has fewer than 2 steps.
     """
     if steps < 2:
         raise InputError(f"a slider needs at least 2 steps, not {steps}")
-    shares = torch.linspace(0, 1, steps).tolist()
-    fixed = (to_uint8(first), to_uint8(second))
-    images = [
-        place(p, 3 * PITCH * side, -r * PITCH, 1.0, pixels)
-        for side in (0, 1)
-        for r, p in enumerate(fixed[side])
-    ]
-    sources = [  # one list a step: first with second's amplitude, then second with first's
-        [
-            data_uri(p, pixels)
-            for p in torch.cat([to_uint8(swap(first, second, s)), to_uint8(swap(second, first, s))])
-        ]
-        for s in shares
-    ]
-    n = len(first)
-    images += [
-        place(source, PITCH * (1 + i // n), -(i % n) * PITCH, 1.0, pixels)
-        for i, source in enumerate(sources[steps // 2])
-    ]
+    n, shares = len(first), torch.linspace(0, 1, steps).tolist()
+    fixed = _sources(first, second, pixels)
+    mixed = [_sources(swap(first, second, s), swap(second, first, s), pixels) for s in shares]
+    spots = [(c * PITCH, -r * PITCH) for c in (0, 3, 1, 2) for r in range(n)]
+    start = [*fixed, *mixed[steps // 2]]
+    images = [place(source, *spot, 1.0) for source, spot in zip(start, spots, strict=True)]
     slides = [
         {
             "label": f"{share:.0%}",
             "method": "relayout",
             "args": [{f"images[{2 * n + i}].source": source for i, source in enumerate(step)}],
         }
-        for share, step in zip(shares, sources, strict=True)
+        for share, step in zip(shares, mixed, strict=True)
     ]
-    headings = [names[0], f"phase of {names[0]}", f"phase of {names[1]}", names[1]]
+    slider = {"steps": slides, "active": steps // 2, "pad": {"t": 10}}
+    slider["currentvalue"] = {"prefix": "amplitude of the other image: "}
     figure = go.Figure(layout={"template": TEMPLATE, "images": images, "hovermode": False})
-    slider = {
-        "steps": slides,
-        "currentvalue": {"prefix": "amplitude of the other picture: "},
-        "active": steps // 2,
-        "pad": {"t": 10},
-    }
+    figure.update_layout(sliders=[slider], margin={"l": 20, "r": 20, "t": 40, "b": 100})
     figure.update_layout(
-        sliders=[slider],
-        width=round(60 + 4.2 * PITCH * pixels * 1.2),
-        height=round(150 + n * PITCH * pixels * 1.2),
-        margin={"l": 20, "r": 20, "t": 40, "b": 100},
+        width=round(60 + 4.2 * PITCH * pixels * 1.2), height=round(150 + n * PITCH * pixels * 1.2)
     )
-    figure.update_xaxes(
-        range=[-0.54, 3 * PITCH + 0.54],
-        side="top",
-        showgrid=False,
-        tickvals=[c * PITCH for c in range(4)],
-        ticktext=headings,
-    )
-    figure.update_yaxes(range=[-(n - 1) * PITCH - 0.54, 0.54], visible=False)
+    grid_axes(figure, 4, n, [names[0], f"phase of {names[0]}", f"phase of {names[1]}", names[1]], [])
+    figure.update_yaxes(visible=False)
     return figure
-
-
-def edges(images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n height width"]:
-    """Strength of the grey image's gradient, by Sobel's masks."""
-    sobel = images.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    grey = F.pad(images.mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-    masks = torch.stack([sobel, sobel.T])[:, None]
-    return F.conv2d(grey, masks).norm(dim=1)
-
-
-def edge_correlation(
-    a: Float[Tensor, "n 3 height width"], b: Float[Tensor, "n 3 height width"]
-) -> Float[Tensor, " n"]:
-    """Pearson correlation of the two pictures' edge strengths, row by row; 0 where one has no edge."""
-    x, y = (edges(images).flatten(1) for images in (a, b))
-    x, y = x - x.mean(dim=1, keepdim=True), y - y.mean(dim=1, keepdim=True)
-    norms = x.norm(dim=1) * y.norm(dim=1)
-    return torch.where(norms > 1e-9, (x * y).sum(dim=1) / norms.clamp_min(1e-9), 0)
 
 
 def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) -> go.Figure:
     """One box a group of similarities, its median written beside the name.
 
     Args:
-        groups: name to the similarities of its pictures.
-        axis: what is measured, e.g. ``"correlation of edges"``.
+        groups: Name of each group to the similarities of its images.
+        axis: What is measured, e.g. ``"correlation of edges"``.
     """
     figure = go.Figure(layout={"template": TEMPLATE, "showlegend": False})
     for i, (name, values) in enumerate(groups.items()):
@@ -126,3 +84,8 @@ def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) ->
     figure.update_xaxes(title=axis, range=[min(-0.3, lowest) - 0.02, 1.02])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
+
+
+def _sources(left: Tensor, right: Tensor, pixels: int) -> list[str]:
+    """The images of both columns as data URIs."""
+    return [data_uri(image, pixels) for image in torch.cat([to_uint8(left), to_uint8(right)])]

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.types import InputError
-from tpsnet.viz.figures.pictures import place
-from tpsnet.viz.house import BEFORE, FAINT, RIGHT, TEMPLATE, WRONG
+from tpsnet.errors import InputError
+from tpsnet.evaluation.purity import of_majority
+from tpsnet.viz.figures.images import place
+from tpsnet.viz.theme import BEFORE, FAINT, RIGHT, TEMPLATE, WRONG
 
 LIGHT_TO_BLUE = [[0, "#ffffff"], [1, "#79b4dc"]]
 
@@ -18,68 +19,54 @@ def nearest_words(
     prompts: Float[Tensor, "prompts dim"],
     words: Float[Tensor, "words dim"],
     vocabulary: Sequence[str],
-    pictures: Sequence[Tensor],
+    images: Sequence[Tensor],
     *,
     k: int = 5,
 ) -> go.Figure:
-    """Each prompt as a row: pictures of its cluster, then the ``k`` nearest words, darker where nearer.
+    """Each prompt as a row: images of its cluster, then the ``k`` nearest words, darker where nearer.
 
     Args:
-        prompts: unit rows, the encoded prompts.
-        words: unit rows, the encoded words.
-        vocabulary: the words themselves.
-        pictures: for each prompt some pictures of its cluster, uint8 ``(m, 3, h, w)``.
-        k: words a prompt.
+        prompts: The encoded prompts, L2-normalised.
+        words: The encoded words, L2-normalised.
+        vocabulary: The words themselves.
+        images: For each prompt some images of its cluster, uint8 ``(m, 3, h, w)``.
+        k: Words shown for a prompt.
 
     Raises:
-        InputError: lengths that do not agree, or fewer than ``k`` words.
+        InputError: The lengths do not agree, or there are fewer than ``k`` words.
     """
-    if len(words) != len(vocabulary) or len(pictures) != len(prompts) or k > len(vocabulary):
+    if len(words) != len(vocabulary) or len(images) != len(prompts) or k > len(vocabulary):
         raise InputError(
-            f"{len(prompts)} prompts with {len(pictures)} rows of pictures, {len(words)} word vectors for "
+            f"{len(prompts)} prompts with {len(images)} rows of images, {len(words)} word vectors for "
             f"{len(vocabulary)} words, k = {k}: "
-            "give one row of pictures a prompt, one vector a word, and at least k words"
+            "give one row of images a prompt, one vector a word, and at least k words"
         )
     best = (prompts @ words.T).topk(k, dim=1)
-    text = [[vocabulary[i] for i in row] for row in best.indices.tolist()]
-    shown = max(len(row) for row in pictures)
-    figure = go.Figure(
-        go.Heatmap(
-            z=best.values.float().cpu().numpy().round(3),
-            x=[f"word {i + 1}" for i in range(k)],
-            text=text,
-            texttemplate="%{text}<br>%{z:.2f}",
-            textfont={"size": 12},
-            hoverinfo="skip",
-            colorscale=LIGHT_TO_BLUE,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
+    figure = go.Figure(layout={"template": TEMPLATE})
+    figure.add_heatmap(
+        z=best.values.float().cpu().numpy().round(3),
+        text=[[vocabulary[i] for i in row] for row in best.indices.tolist()],
+        x=[f"word {i + 1}" for i in range(k)],
+        texttemplate="%{text}<br>%{z:.2f}",
+        textfont={"size": 12},
+        hoverinfo="skip",
+        colorscale=LIGHT_TO_BLUE,
+        showscale=False,
+        xgap=2,
+        ygap=2,
     )
-    row_height, column = 46, 110  # pixels
-    side = row_height / column  # a picture's width in heat map columns
-    images = []
-    for r, row in enumerate(pictures):
-        for c, picture in enumerate(row):
-            image = place(picture, -0.5 - (shown - c - 0.5) * side, float(r), 0.95, 48)
-            images.append(image | {"sizex": round(side * 0.95, 4)})
+    row_height, column, shown = 46, 110, max(len(row) for row in images)  # pixels, pixels, images
+    side = row_height / column  # an image's width in heat map columns
+    for r, row in enumerate(images):
+        for c, image in enumerate(row):
+            placed = place(image, -0.5 - (shown - c - 0.5) * side, float(r), 0.95, 48)
+            figure.add_layout_image(placed | {"sizex": round(side * 0.95, 4)})
     left = -0.5 - shown * side
-    figure.update_layout(template=TEMPLATE, images=images, margin={"l": 10, "r": 10, "t": 35, "b": 10})
     figure.update_layout(width=round(20 + (k - 0.5 - left) * column), height=45 + row_height * len(prompts))
+    figure.update_layout(margin={"l": 10, "r": 10, "t": 35, "b": 10})
     figure.update_xaxes(side="top", range=[left, k - 0.5], showgrid=False, automargin=False)
     figure.update_yaxes(visible=False, range=[len(prompts) - 0.5, -0.5])
     return figure
-
-
-def of_majority(groups: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Whether a picture's class is the most frequent one of its group; the mean of this is the purity.
-
-    For the reader: it needs labels, which training does not see.
-    """
-    size = int(labels.max()) + 1
-    counts = torch.bincount(groups * size + labels, minlength=(int(groups.max()) + 1) * size).view(-1, size)
-    return counts.argmax(dim=1)[groups] == labels
 
 
 def repairing_by_confidence(
@@ -90,14 +77,15 @@ def repairing_by_confidence(
     *,
     bins: int = 10,
 ) -> go.Figure:
-    """Pictures that changed their prompt, from the least to the most confident tenth, and what they gained.
+    """Images that changed their prompt, from the least to the most confident tenth, and what they gained.
 
     Args:
-        before: prompt of each picture by k-means.
-        after: prompt of each picture by re-pairing.
-        labels: class of each picture, to tell repair from damage (see ``of_majority``).
-        confidence: e.g. how far the best prompt's cosine is above the second best one's.
-        bins: groups of (nearly) equal size.
+        before: Prompt of each image by k-means.
+        after: Prompt of each image by re-pairing.
+        labels: Class of each image, to tell repair from damage (see ``evaluation.purity``).
+        confidence: Confidence of each image's prompt, e.g. how far the best prompt's cosine is above the
+            second best one's.
+        bins: Number of groups, of (nearly) equal size.
     """
     moved, was, is_ = before != after, of_majority(before, labels), of_majority(after, labels)
     kinds = (
@@ -113,8 +101,8 @@ def repairing_by_confidence(
         counts = [int(chosen[group].sum()) for group in groups]
         figure.add_bar(x=x, y=counts, name=name, marker={"color": colour})
     figure.update_layout(width=800, height=350, hovermode="x unified", legend={"traceorder": "normal"})
-    figure.update_xaxes(title="pictures, from the least to the most confident")
-    figure.update_yaxes(title="pictures")
+    figure.update_xaxes(title="images, from the least to the most confident")
+    figure.update_yaxes(title="images")
     return figure
 
 
@@ -125,6 +113,11 @@ def prompt_similarity(
 
     Text and images of a CLIP lie apart, so raw cosines differ little; the difference to the row's mean shows
     which centre a prompt means.
+
+    Args:
+        prompts: The encoded prompts, L2-normalised.
+        centres: The centres of the clusters, L2-normalised.
+        title: Title of the figure.
     """
     cosine = prompts.float().cpu() @ centres.float().cpu().T
     z = cosine - cosine.mean(dim=1, keepdim=True)

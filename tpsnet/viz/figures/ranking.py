@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.viz.house import AFTER, BEFORE, FAINT, TEMPLATE
+from tpsnet.viz.theme import AFTER, BEFORE, FAINT, TEMPLATE
 
 
 def class_changes(
@@ -16,20 +16,20 @@ def class_changes(
     labels: Int[Tensor, " queries"],
     class_names: Sequence[str],
     *,
-    names: tuple[str, str] = ("frozen", "TPSNet"),
+    names: tuple[str, str] = ("frozen CLIP", "TPSNet"),
     measure: str = "average precision",
     shown: int = 10,
 ) -> go.Figure:
     """The classes that gained and lost most: two points a class, joined.
 
     Args:
-        before: the measure of each query under the first system, percent.
-        after: the same under the second.
-        labels: class of each query.
-        class_names: the class table.
-        names: of the two systems.
-        measure: what the numbers are.
-        shown: classes at either end.
+        before: The measure of each query under the first system, in percent.
+        after: The same under the second system.
+        labels: Class of each query.
+        class_names: The class table.
+        names: Names of the two systems.
+        measure: What the numbers are.
+        shown: Classes drawn at either end.
     """
     present = labels.unique()
     means = torch.stack(

@@ -1,4 +1,4 @@
-"""Universal retrieval: how many clusters, which of them merge, and which queries are sent away."""
+"""Universal retrieval: how many clusters, which of them merge, and which queries are rejected."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,15 +8,16 @@ from jaxtyping import Bool, Float, Int
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from tpsnet.types import InputError
-from tpsnet.viz.house import AFTER, BEFORE, INK, RIGHT, TEMPLATE, WRONG, domain_colours
+from tpsnet.errors import InputError
+from tpsnet.viz.figures.plane import links, principal_plane
+from tpsnet.viz.theme import INK, RIGHT, TEMPLATE, WRONG, domain_colours
 
 
 def elbow_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], int]]) -> go.Figure:
     """The k-means cost over the number of clusters, with the elbow marked; a line for each domain.
 
     Args:
-        curves: domain name to its grid, the cost of each value, and the chosen one.
+        curves: Domain name to its grid, the cost of each value, and the chosen one.
     """
     colours = domain_colours(list(curves))
     figure = go.Figure()
@@ -51,22 +52,19 @@ def prototype_map(
     The plane is that of the first two principal axes of ``own`` and ``moved`` together.
 
     Args:
-        own: prototypes of the first domain.
-        other: prototypes of the second, where they are.
-        moved: the same after the translation.
-        pairs: rows of ``own`` and of ``moved`` that merge.
-        names: of the domains.
+        own: Prototypes of the first domain.
+        other: Prototypes of the second domain, where they are.
+        moved: The same prototypes after the translation.
+        pairs: Rows of ``own`` and of ``moved`` that merge.
+        names: Names of the domains.
     """
-    both = torch.cat([own, moved])
-    axes = torch.linalg.svd(both - both.mean(dim=0), full_matrices=False).Vh[:2]
-    own, other, moved = (((x - both.mean(dim=0)) @ axes.T).cpu() for x in (own, other, moved))
+    flat = principal_plane(torch.cat([own, moved]))
+    own, other, moved = (flat(x) for x in (own, other, moved))
     pairs = pairs.cpu()
-    figure = make_subplots(
-        1, 2, subplot_titles=("as they are", f"after translation: {len(pairs)} pairs merge")
-    )
-    links = torch.stack([own[pairs[:, 0]], moved[pairs[:, 1]]], dim=1)  # (pair, end, axis)
-    xs, ys = ([v for link in links[..., axis].tolist() for v in (*link, None)] for axis in range(2))
-    figure.add_scatter(x=xs, y=ys, mode="lines", line={"color": INK, "width": 1}, name="merged", row=1, col=2)
+    titles = ("as they are", f"after translation: {len(pairs)} pairs merge")
+    figure = make_subplots(1, 2, subplot_titles=titles)
+    merged = links(own[pairs[:, 0]], moved[pairs[:, 1]])
+    figure.add_scatter(**merged, mode="lines", line={"color": INK, "width": 1}, name="merged", row=1, col=2)
     colours = domain_colours(names)
     for column, second in enumerate((other, moved), start=1):
         for name, points, symbol in zip(names, (own, second), ("circle", "diamond"), strict=True):
@@ -75,79 +73,49 @@ def prototype_map(
             figure.add_scatter(
                 x=x, y=y, mode="markers", marker=marker, name=name, showlegend=column == 1, row=1, col=column
             )
-    figure.update_layout(template=TEMPLATE, width=900, height=430)
-    figure.update_layout(legend={"y": 1.08})
+    figure.update_layout(template=TEMPLATE, width=900, height=430, legend={"y": 1.08})
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False, scaleanchor="x", scaleratio=1)
     return figure
 
 
-def verdicts(
+def rejection_distances(
     distance: Float[Tensor, " query"],
     threshold: Float[Tensor, " query"],
-    private: Bool[Tensor, " query"],
+    without_match: Bool[Tensor, " query"],
 ) -> go.Figure:
-    """Queries by how far they are from their threshold; right of the line they are sent away.
+    """Queries by how far they are from their threshold; right of the line they are rejected.
 
     Queries whose cluster found no partner have no finite threshold: they stand apart, at the right.
 
     Args:
-        distance: to the nearest gallery picture.
-        threshold: largest distance that passes; −∞ where the cluster alone decides.
-        private: the truth.
+        distance: Distance to the nearest gallery image.
+        threshold: Largest distance that passes; −∞ where the cluster alone decides.
+        without_match: The truth: whether the gallery holds no image of the query's class.
 
     Raises:
-        InputError: nothing to draw.
+        InputError: There are no queries.
     """
     if not len(distance):
-        raise InputError("no queries, so no verdicts to draw")
+        raise InputError("no queries, so no rejections to draw; choose another pair of domains")
     ratio = (distance / threshold.clamp_min(1e-12)).clamp_max(1.45)
     ratio[threshold.isinf()] = 1.65
     figure = go.Figure()
-    for truth, name, colour in ((False, "has a match", RIGHT), (True, "private", WRONG)):
-        counts = torch.histc(ratio[private == truth].float(), bins=34, min=0.0, max=1.7)
+    for truth, name, colour in ((False, "with a match", RIGHT), (True, "without a match", WRONG)):
+        counts = torch.histc(ratio[without_match == truth].float(), bins=34, min=0.0, max=1.7)
         centres = [0.025 + 0.05 * i for i in range(34)]
         figure.add_bar(x=centres, y=counts.tolist(), name=name, marker={"color": colour}, width=0.05)
     figure.add_vline(x=1.0, line={"color": INK, "dash": "dash"})
     rejected = distance > threshold
-    wrong_away, wrong_kept = int((rejected & ~private).sum()), int((~rejected & private).sum())
-    title = f"{wrong_away} of {int((~private).sum())} with a match sent away, "
-    title += f"{wrong_kept} of {int(private.sum())} private ones kept"
+    wrongly_rejected, wrongly_kept = int((rejected & ~without_match).sum()), (~rejected & without_match).sum()
+    title = f"{wrongly_rejected} of {int((~without_match).sum())} queries with a match rejected, "
+    title += f"{int(wrongly_kept)} of {int(without_match.sum())} without a match kept"
     figure.update_layout(template=TEMPLATE, barmode="stack", width=900, height=340, title=title)
     figure.update_layout(legend={"y": 1.0})
     ticks = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.45, 1.65]
     texts = ["0", "0.25", "0.5", "0.75", "1", "1.25", "≥ 1.45", "not merged"]
     figure.update_xaxes(
-        title="distance to the nearest gallery picture / threshold", tickvals=ticks, ticktext=texts
+        title="distance to the nearest gallery image / threshold", tickvals=ticks, ticktext=texts
     )
     figure.update_yaxes(title="queries")
-    return figure
-
-
-def ablation_bars(scores: Mapping[str, Mapping[str, float]]) -> go.Figure:
-    """Some numbers of several variants beside one another, the first variant in blue.
-
-    Args:
-        scores: variant to number by metric name, the same metrics in each.
-    """
-    metrics = list(next(iter(scores.values())))
-    figure = make_subplots(1, len(metrics), subplot_titles=metrics, shared_yaxes=True)
-    names = list(scores)
-    colours = [AFTER, *[BEFORE] * (len(names) - 1)]
-    for column, metric in enumerate(metrics, start=1):
-        values = [scores[name][metric] for name in names]
-        figure.add_bar(
-            x=values,
-            y=names,
-            orientation="h",
-            marker={"color": colours},
-            text=[f"{v:.1f}" for v in values],
-            textposition="auto",
-            showlegend=False,
-            row=1,
-            col=column,
-        )
-    figure.update_layout(template=TEMPLATE, width=900, height=90 + 34 * len(names))
-    figure.update_xaxes(range=[0, 100])
-    figure.update_yaxes(autorange="reversed")
     return figure

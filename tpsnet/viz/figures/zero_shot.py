@@ -8,8 +8,9 @@ from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from tpsnet.types import InputError
-from tpsnet.viz.house import INK, TEMPLATE, domain_colours
+from tpsnet.errors import InputError
+from tpsnet.viz.figures.plane import links, principal_plane
+from tpsnet.viz.theme import INK, TEMPLATE, domain_colours
 
 
 def text_map_arrows(
@@ -25,44 +26,32 @@ def text_map_arrows(
     of the two domains' texts, and the mean length of the arrows in full space stands above.
 
     Args:
-        start: texts of the first domain.
-        goal: the same words in the second.
+        start: Embeddings of the texts of the first domain.
+        goal: Embeddings of the same words in the second domain.
         mapped: ``start`` after the map.
-        words: what they say.
-        domains: their names.
+        words: The words themselves.
+        domains: Names of the domains.
 
     Raises:
-        InputError: numbers of texts and words that differ, or none.
+        InputError: The numbers of texts and words differ, or there are none.
     """
     if not len(start) == len(goal) == len(mapped) == len(words) or not len(words):
         raise InputError(
             f"arrows between {len(start)}, {len(goal)} and {len(mapped)} texts of {len(words)} words; "
             "give one of each a word"
         )
-    both = torch.cat([start, goal]).double()
-    centre = both.mean(dim=0)
-    axes = torch.linalg.svd(both - centre, full_matrices=False).Vh[:2]
-    lengths = [float((x - goal).double().norm(dim=1).mean()) for x in (start, mapped)]
+    flat = principal_plane(torch.cat([start, goal]))
+    sides = {"as they are": start, "mapped": mapped}
     titles = [
-        f"{name}: mean arrow {n:.2f}" for name, n in zip(("as they are", "mapped"), lengths, strict=True)
+        f"{name}: mean arrow {float((texts - goal).double().norm(dim=1).mean()):.2f}"
+        for name, texts in sides.items()
     ]
     figure = make_subplots(1, 2, subplot_titles=titles, shared_xaxes="all", shared_yaxes="all")
-    colours = domain_colours(domains)
-    end = (goal.double() - centre) @ axes.T
-    for column, texts in enumerate((start, mapped), start=1):
-        begin = (texts.double() - centre) @ axes.T
-        links = torch.stack([begin, end], dim=1)  # (word, end, axis)
-        xs, ys = ([v for link in links[..., axis].tolist() for v in (*link, None)] for axis in range(2))
-        place = {"row": 1, "col": column}
-        figure.add_scatter(
-            x=xs,
-            y=ys,
-            mode="lines",
-            line={"color": INK, "width": 1},
-            showlegend=False,
-            hoverinfo="skip",
-            **place,
-        )
+    colours, end = domain_colours(domains), flat(goal)
+    arrow = {"mode": "lines", "line": {"color": INK, "width": 1}, "showlegend": False, "hoverinfo": "skip"}
+    for column, texts in enumerate(sides.values(), start=1):
+        begin = flat(texts)
+        figure.add_scatter(**links(begin, end), **arrow, row=1, col=column)
         for domain, points in zip(domains, (begin, end), strict=True):
             x, y = points.T.tolist()
             figure.add_scatter(
@@ -74,7 +63,8 @@ def text_map_arrows(
                 hovertemplate="%{text}<extra>" + domain + "</extra>",
                 marker={"color": colours[domain], "size": 6, "opacity": 0.85},
                 showlegend=column == 1,
-                **place,
+                row=1,
+                col=column,
             )
     figure.update_layout(template=TEMPLATE, width=900, height=430, legend={"y": 1.08})
     figure.update_xaxes(showticklabels=False)

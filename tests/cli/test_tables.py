@@ -1,0 +1,88 @@
+"""The commands that fill tables: which rows they ask for, and what they refuse before any training."""
+
+import pytest
+
+from tpsnet import cli
+from tpsnet.cli import tables
+from tpsnet.experiments import BASELINES, ORACLE, SWITCHES, UNIVERSAL, ZERO_SHOT
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The tables that ``fill`` is asked for; every row is made of nothing, and so is every page."""
+    calls = []
+    monkeypatch.setattr(tables, "fill", lambda table: calls.append(table) or [])
+    for page in ("results_markdown", "universal_markdown", "zero_shot_markdown"):
+        monkeypatch.setattr(tables, page, lambda *parts, page=page: f"{page} of {len(parts)}")
+    return calls
+
+
+def names(table) -> list[str]:
+    return [variant.name for variant in table.variants]
+
+
+def test_the_table_asks_for_all_pairs_and_for_the_switches_on_two(asked, root, tmp_path):
+    assert cli.main(["table", "--root", str(root), "--folder", str(tmp_path / "out")]) == 0
+    first, second = asked
+    assert len(first.pairs) == 3 and [p.name for p in first.protocols] == ["closed"]
+    assert names(first) == [*BASELINES, "TPSNet", "TPSNet, no text prior", "TPSNet, no phase prior"]
+    assert second.pairs == first.pairs[:2] and second.seeds == (0,) and names(second) == ["TPSNet", *SWITCHES]
+    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 2"
+
+
+def test_universal_asks_for_every_protocol_and_then_for_the_ablation(asked, root, tmp_path):
+    out = tmp_path / "out"
+    assert cli.main(["universal", "--root", str(root), "--folder", str(out), "--workers", "1"]) == 0
+    first, second = asked
+    assert names(first) == [*BASELINES, "TPSNet", "UEM"]
+    assert [p.name for p in first.protocols] == ["closed", "partial", "open"]
+    assert first.pairs == (("flat", "line"), ("line", "solid")) and first.seeds == (0, 1, 2)
+    assert names(second) == list(UNIVERSAL) and [p.name for p in second.protocols] == ["open"]
+    assert second.seeds == (0, 1) and (out / "universal.md").is_file()
+
+
+def test_without_the_ablation_and_with_a_backbone_that_has_no_texts(asked, root, tmp_path):
+    line = ["universal", "--root", str(root), "--folder", str(tmp_path), "--no-ablation", "--model", "moco:x"]
+    assert cli.main([*line, "--protocols", "closed", "--pairs", "line:flat"]) == 0
+    (only,) = asked
+    assert names(only) == [*BASELINES, "UEM"] and [p.name for p in only.protocols] == ["closed"]
+    assert only.pairs == (("line", "flat"),) and only.source.model == "moco:x"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["table", "--seeds"], "at least one seed"),
+        (["table", "--workers", "0"], "at least 1"),
+        (["universal", "--protocols"], "at least one label space"),
+        (["universal", "--pairs", "flat"], "FIRST:SECOND"),
+    ],
+)
+def test_bad_input_is_refused_before_any_row(line, message, asked, root, capsys):
+    assert cli.main([*line, "--root", str(root)]) == 2
+    assert message in capsys.readouterr().err and not asked
+
+
+def test_zero_shot_asks_for_the_embedded_images(asked, tmp_path):
+    assert cli.main(["zero-shot", "--folder", str(tmp_path), "--keep"]) == 0
+    first, second, oracle, others = asked
+    (protocol,) = first.protocols
+    assert first.source.root is None and protocol.name == "zero-shot" and first.keep
+    assert names(first) == [*BASELINES, "CLAIR"] and len(first.pairs) == 4
+    assert names(second) == list(ZERO_SHOT) and second.seeds == (0, 1, 2)
+    assert (names(oracle), oracle.seeds) == (list(ORACLE), (0,))
+    assert (names(others), others.seeds, others.pairs) == (["TPSNet", "UEM"], (0,), first.pairs)
+
+
+def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, capsys):
+    unseen = tmp_path / "unseen.txt"
+    unseen.write_text("bee\n\n cat \n")
+    line = ["zero-shot", "--root", str(root), "--folder", str(tmp_path / "out"), "--no-ablation"]
+    assert cli.main([*line, "--unseen", str(unseen)]) == 0
+    assert asked[0].protocols[0].unseen == ("bee", "cat") and [len(names(t)) for t in asked] == [3, 2]
+    assert cli.main(line) == 0 and asked[2].protocols[0].unseen is None and not asked[2].keep
+    unseen.write_text("\n")
+    assert cli.main([*line, "--unseen", str(unseen)]) == 2
+    assert "holds no class name" in capsys.readouterr().err
+    assert cli.main([*line, "--unseen", str(tmp_path)]) == 2 and "cannot read" in capsys.readouterr().err
+    assert len(asked) == 4

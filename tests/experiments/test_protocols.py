@@ -1,0 +1,135 @@
+"""Protocols as values: what training may see, what is embedded, kept and scored, and what is refused."""
+
+import dataclasses
+
+import pytest
+import torch
+from pictures import write_tree
+
+from tpsnet.data import embedded_unseen, load_pair
+from tpsnet.errors import InputError
+from tpsnet.evaluation import evaluate, evaluate_zero_shot
+from tpsnet.experiments import PROTOCOLS, Closed, Universal, ZeroShot
+from tpsnet.methods import Frozen, FrozenConfig, embeddings
+
+BEE = 1  # of three classes
+
+
+@pytest.fixture
+def whole(backbone, pair):
+    return embeddings(Frozen(backbone, FrozenConfig()), pair)
+
+
+def classes(part) -> set[int]:
+    return set(part.labels.tolist())
+
+
+def test_closed_scores_both_directions_of_all_images(pair, whole):
+    protocol = Closed(ks=(1, 5))
+    arranged = protocol.arrange(pair, seed=3)
+    assert arranged.train is pair and arranged.test is pair and not protocol.drawn
+    there, back = protocol.score(whole, arranged, seed=3, trained=True)
+    assert (there["query"], there["gallery"], there["kind"]) == ("flat", "line", "all")
+    assert back["metrics"] == evaluate(*whole[::-1], ks=(1, 5)).metrics()
+    assert tuple(there["card"]["seeds"]) == (3,) and there["card"]["label_spaces"] == "closed"
+    assert tuple(protocol.score(whole, arranged, seed=3, trained=False)[0]["card"]["seeds"]) == ()
+
+
+@pytest.mark.parametrize(("spaces", "queries", "gallery"), [("partial", 1, 3), ("open", 3, 1)])
+def test_universal_divides_the_classes_and_scores_one_direction(pair, backbone, spaces, queries, gallery):
+    protocol = Universal(spaces=spaces, ks=(1, 5))
+    arranged = protocol.arrange(pair, seed=1)
+    assert protocol.name == spaces and protocol.drawn and protocol.rejects
+    assert [len(classes(d)) for d in arranged.train.domains] == [queries, gallery]
+    assert arranged.train is arranged.test
+    for domain, images in zip(arranged.train.domains, arranged.train.images, strict=True):
+        assert len(domain) == len(images)
+    (only,) = protocol.score(
+        embeddings(Frozen(backbone, FrozenConfig()), arranged.test), arranged, seed=1, trained=False
+    )
+    assert only["card"]["label_spaces"] == f"{spaces}, drawn by seed 1"
+
+
+def test_zero_shot_trains_on_seen_classes_and_queries_unseen_ones(pair, whole):
+    protocol = ZeroShot(unseen=("bee",), ks=(2, 5), mode="strict")
+    arranged = protocol.arrange(pair, seed=0)
+    assert not protocol.drawn and ZeroShot().drawn
+    assert all(classes(d) == {0, 2} for d in arranged.train.domains)
+    assert all(classes(d) == {0, 1, 2} for d in arranged.test.domains)
+    kept = protocol.kept(whole, arranged)
+    assert all(classes(part) == {BEE} for part in kept)
+    found = protocol.score(whole, arranged, seed=0, trained=True)
+    assert [(d["kind"], d["query"], d["gallery"]) for d in found] == [
+        ("unseen", "flat", "line"),
+        ("unseen", "line", "flat"),
+        ("generalised", "flat", "line"),
+        ("generalised", "line", "flat"),
+    ]
+    expected = evaluate_zero_shot(kept[1], whole[0], ks=(2, 5), mode="strict")
+    assert found[3]["metrics"] == expected.metrics()
+    assert "generalised" in found[3]["card"]["label_spaces"]
+
+
+def test_seen_classes_can_be_fewer_than_the_others(pair):
+    arranged = ZeroShot(unseen=("bee",), seen=("cat",), ks=(2,)).arrange(pair, seed=0)
+    assert all(classes(d) == {2} for d in arranged.train.domains)
+    assert all(classes(d) == {1, 2} for d in arranged.test.domains)
+    with pytest.raises(InputError, match="both seen and unseen"):
+        ZeroShot(unseen=("bee",), seen=("bee",), ks=(2,)).arrange(pair, seed=0)
+
+
+def write_lists(folder, train: int) -> None:
+    """Of each class the first images train, the others are tested."""
+    folder.mkdir()
+    for domain in ("flat", "line"):
+        for part, numbers in (("train", range(train)), ("test", range(train, 5))):
+            lines = [f"{domain}/{c}/{i}.png 0" for c in ("ant", "bee", "cat") for i in numbers]
+            (folder / f"{domain}_{part}.txt").write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "protocol", [Closed(ks=(1,)), Universal(spaces="open", ks=(1,)), ZeroShot(unseen=("bee",), ks=(2,))]
+)
+def test_published_lists_say_which_images_train_and_which_are_tested(pair, tmp_path, protocol, backbone):
+    write_lists(tmp_path / "lists", train=3)
+    arranged = dataclasses.replace(protocol, lists=tmp_path / "lists").arrange(pair, seed=0)
+    for d in range(2):
+        assert {p.stem for p in arranged.train.domains[d].paths} == {"0", "1", "2"}
+        assert {p.stem for p in arranged.test.domains[d].paths} == {"3", "4"}
+    plain = protocol.arrange(pair, seed=0)
+    assert [classes(d) for d in arranged.test.domains] == [classes(d) for d in plain.test.domains]
+    both = embeddings(Frozen(backbone, FrozenConfig()), arranged.test)
+    direction = dataclasses.replace(protocol, lists=tmp_path / "lists").score(
+        both, arranged, seed=0, trained=False
+    )[0]
+    assert "published train and test lists" in direction["card"]["split"]
+
+
+def test_a_depth_beyond_the_gallery_is_refused(pair):
+    for protocol in (Closed(ks=(16,)), Universal(spaces="open", ks=(6,)), ZeroShot(unseen=("bee",), ks=(6,))):
+        with pytest.raises(InputError, match=r"k = \d+ with \d+ images"):
+            protocol.arrange(pair, seed=0)
+
+
+def test_the_embedded_images_have_unseen_names_of_their_own():
+    assert PROTOCOLS["zero-shot"].embedded().unseen == embedded_unseen()
+    assert ZeroShot(unseen=("bee",)).embedded().unseen == ("bee",)
+    assert PROTOCOLS["open"].embedded() == PROTOCOLS["open"]
+    assert [p.name for p in PROTOCOLS.values()] == list(PROTOCOLS)
+
+
+def test_a_restricted_pair_holds_the_same_images_twice(pair):
+    """Labels and pixels stay together."""
+    train = Universal(spaces="open", ks=(1,)).arrange(pair, seed=1).train
+    for domain, images, before in zip(train.domains, train.images, range(2), strict=True):
+        for path, pixels in zip(domain.paths, images.pixels, strict=True):
+            at = pair.domains[before].paths.index(path)
+            assert torch.equal(pixels, pair.images[before].pixels[at])
+
+
+def test_bad_pairs_are_one_line(root, tmp_path):
+    with pytest.raises(InputError, match="lines"):
+        load_pair(root, ("flat", "lines"), 32)
+    strangers = write_tree(tmp_path / "strangers", {"a": ("ant",), "b": ("bee",)})
+    with pytest.raises(InputError, match="class"):
+        load_pair(strangers, ("a", "b"), 32)

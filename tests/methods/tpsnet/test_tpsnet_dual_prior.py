@@ -1,0 +1,136 @@
+"""TPSNet, stage 2: who names the pseudo-labels, how prototypes move, and the two terms of the loss."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from methods.driving import first_images, step, values
+from pictures import CLASSES
+
+from tpsnet.backbone import embed_all
+from tpsnet.methods import TPSNet, TPSNetConfig
+from tpsnet.methods.tpsnet.dual_prior import DualPriorStage
+from tpsnet.targets import query_expansion
+
+pytestmark = pytest.mark.usefixtures("exact")
+CONFIG = TPSNetConfig(
+    clusters=CLASSES, prototype_momentum=0.7, smoothing=0.3, prototype_weight=0.5, text_weight=2.0
+)
+
+
+def made(backbone, pair, **changes) -> DualPriorStage:
+    """Texts and prototypes are chance, so that each of them names the images otherwise."""
+    method = TPSNet(backbone, dataclasses.replace(CONFIG, **changes))
+    method.prepare(pair)
+    rng = torch.Generator().manual_seed(1)
+    for rows in (method.texts, method.targets.prototypes):
+        rows.copy_(F.normalize(torch.randn(rows.shape, generator=rng), dim=2))
+    return method.stages()[-1]
+
+
+@pytest.fixture
+def stage(backbone, pair) -> DualPriorStage:
+    return made(backbone, pair)
+
+
+def current(stage: DualPriorStage) -> list[torch.Tensor]:
+    """Images as the network sees them, averaged with their mirror images and with their neighbours."""
+    rows = []
+    for d, images in enumerate(stage.method.images):
+        mirrored = dataclasses.replace(images, pixels=images.pixels.flip(-1))
+        ways = [embed_all(lambda x, d=d: stage.method.eval()(x, d), i) for i in (images, mirrored)]
+        rows.append(F.normalize(sum(ways), dim=1))
+    return query_expansion(rows, stage.cfg.neighbours)
+
+
+def nearest(rows: list[torch.Tensor], goals: torch.Tensor) -> list[torch.Tensor]:
+    return [(x @ goals[d].T).argmax(dim=1) for d, x in enumerate(rows)]
+
+
+def labels_of(stage: DualPriorStage) -> list[torch.Tensor]:
+    return [stage.targets.labels(d).clone() for d in range(2)]
+
+
+def check_renewed(stage: DualPriorStage, epoch: int, expected: list[torch.Tensor]) -> None:
+    """Labels become the expected ones, which were not so before, and the log tells the share that changed."""
+    before = labels_of(stage)
+    changed = [float((a != b).double().mean()) for a, b in zip(before, expected, strict=True)]
+    assert min(changed) > 0
+    assert stage.begin_epoch(epoch) == {"relabelled": pytest.approx(sum(changed) / 2)}
+    assert all(torch.equal(a, b) for a, b in zip(labels_of(stage), expected, strict=True))
+
+
+def test_at_first_the_prompts_name_the_images(stage):
+    """By the features that the prompts were learned on."""
+    check_renewed(stage, 0, nearest(stage.targets.features, stage.method.texts))
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_later_the_nearest_prototypes_name_them(stage, pair, epoch):
+    """By the embeddings as they are then."""
+    step(stage, first_images(pair))
+    check_renewed(stage, epoch, nearest(current(stage), stage.targets.prototypes))
+
+
+def test_without_prompts_the_clusters_stay_at_first(backbone, pair):
+    """The nearest prototypes name the images from the second epoch on."""
+    stage = made(backbone, pair, text_prior=False)
+    check_renewed(stage, 1, nearest(current(stage), stage.targets.prototypes))
+    before = labels_of(stage)
+    assert stage.begin_epoch(0) == {"relabelled": 0.0}
+    assert all(torch.equal(a, b) for a, b in zip(labels_of(stage), before, strict=True))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_prototypes_keep_their_momentum(backbone, pair, joint, epoch):
+    """They move towards the means of the images that the renewed labels give them."""
+    stage = made(backbone, pair, joint_clusters=joint)
+    before, rows = stage.targets.prototypes.clone(), current(stage)
+    stage.begin_epoch(epoch)
+    labels = labels_of(stage)
+    for d in range(2):
+        members = [0, 1] if joint else [d]
+        for c in range(CLASSES):
+            mine = torch.cat([rows[m][labels[m] == c] for m in members])
+            start = before[members[0], c]
+            mean = F.normalize(mine.sum(dim=0), dim=0)
+            expected = F.normalize(0.7 * start + 0.3 * mean, dim=0) if len(mine) else start
+            torch.testing.assert_close(stage.targets.prototypes[d, c], expected)
+
+
+def expected_terms(stage: DualPriorStage, views: list[torch.Tensor]) -> dict[str, float]:
+    """Each domain's views against its own prototypes and its own texts."""
+    terms = {"pce": 0.0, "i2tce": 0.0}
+    for d, view in enumerate(views):
+        z, labels = stage.method(view, d), stage.targets.labels(d)[: len(view)]
+        prototypes, texts = stage.targets.prototypes[d], stage.method.texts[d]
+        terms["pce"] += F.cross_entropy(z @ prototypes.T / 0.2, labels)
+        terms["i2tce"] += F.cross_entropy(z @ texts.T / 0.1, labels, label_smoothing=0.3)
+    return values(terms)
+
+
+def test_the_terms_of_the_loss(stage, pair):
+    """Of the augmented view; the smoothing of the texts shows."""
+    batches = first_images(pair)
+    views = [1 - b.view1 for b in batches]
+    seen = [dataclasses.replace(b, view1=v) for b, v in zip(batches, views, strict=True)]
+    stage.method.eval()
+    expected = expected_terms(stage, views)
+    assert values(stage.losses(*seen)) == pytest.approx(expected)
+    assert values(stage.losses(*batches)) != pytest.approx(expected)
+    assert stage.weights == {"pce": 0.5, "i2tce": 2.0}
+
+
+def test_tower_and_new_modules_are_trained_at_their_rates_and_texts_are_not(backbone, pair):
+    stage = made(backbone, pair, encoder_lr=0.5, module_lr=0.25)
+    method, before = stage.method, stage.method.texts.clone()
+    tower, new = stage.parameters()
+    assert (tower["lr"], new["lr"]) == (0.5, 0.25)
+    assert {id(p) for p in tower["params"]} == {id(p) for p in method.backbone.tower.parameters()}
+    parts = [*method.fusion.parameters(), *method.phase.parameters(), *method.synergy.parameters()]
+    assert {id(p) for p in new["params"]} == {id(p) for p in parts}
+    stage.begin_epoch(0)
+    step(stage, first_images(pair))
+    assert torch.equal(method.texts, before)

@@ -1,0 +1,210 @@
+"""Files that are there whole or not at all, and one line where they cannot be read or written."""
+
+import resource
+import threading
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from tpsnet.errors import InputError
+from tpsnet.io import read_json, read_tensors, replacing, write_json, write_tensors, write_text
+
+
+@contextmanager
+def small_disk(size: int):
+    """No file may grow beyond ``size`` bytes: the system refuses to write, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_gets_its_name_at_the_end(tmp_path):
+    file = tmp_path / "new" / "page.md"
+    with replacing(file) as partial:
+        partial.write_text("page")
+        assert not file.exists() and partial.parent == file.parent
+    assert file.read_text() == "page" and list(file.parent.iterdir()) == [file]
+
+
+def test_an_older_file_is_replaced(tmp_path):
+    file = tmp_path / "page.md"
+    write_text(file, "old")
+    with replacing(file) as partial:
+        partial.write_text("new")
+        assert file.read_text() == "old"
+    assert file.read_text() == "new" and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_gets_its_name_at_the_end(tmp_path):
+    with replacing(tmp_path / "data") as partial:
+        partial.mkdir()
+        (partial / "page.md").write_text("page")
+        assert not (tmp_path / "data").exists()
+    assert (tmp_path / "data" / "page.md").read_text() == "page"
+    assert [file.name for file in tmp_path.iterdir()] == ["data"]
+
+
+def test_an_older_folder_stays(tmp_path):
+    write_text(tmp_path / "data" / "page.md", "old")
+    with (
+        pytest.raises(InputError, match=r"^cannot write .*data \(.*not empty"),
+        replacing(tmp_path / "data") as new,
+    ):
+        new.mkdir()
+        (new / "page.md").write_text("new")
+    assert (tmp_path / "data" / "page.md").read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), KeyError("x")]
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_goes_wrong_leaves_the_older_file_and_nothing_else(tmp_path, error, folder):
+    file = tmp_path / "page.md"
+    file.write_text("old")
+    expected = InputError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected), replacing(file) as partial:
+        if folder:
+            partial.mkdir()
+        (partial / "page.md" if folder else partial).write_text("half")
+        raise error
+    assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_the_line_names_the_file_the_reason_and_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "page.md"
+    with pytest.raises(InputError) as caught:
+        write_text(path, "page")
+    mend = "free some space or choose another folder"
+    assert str(caught.value) == f"cannot write {path} (File exists); {mend}"
+    with pytest.raises(InputError, match=r"; give another name$"), replacing(path, "give another name"):
+        pass
+
+
+def test_nothing_written_is_one_line(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"cannot write .*page\.md \(No such file"),
+        replacing(tmp_path / "page.md"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_writers_of_the_same_file_do_not_meet(tmp_path):
+    """Each has a name of its own until the end; the last one wins, with all it wrote."""
+    file, start = tmp_path / "page.md", threading.Barrier(8, timeout=30)
+
+    def write(letter: str) -> None:
+        with replacing(file) as partial, partial.open("w") as out:
+            for _ in range(100):
+                out.write(letter)
+                out.flush()
+            start.wait()
+
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in "abcdefgh"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    text = file.read_text()
+    assert text == 100 * text[0] and list(tmp_path.iterdir()) == [file]
+
+
+def test_json_comes_back_as_it_was(tmp_path):
+    value = {"name": "Größe ↔", "rows": [1, 2.5, None, {"x": True}]}
+    write_json(tmp_path / "scores.json", value)
+    assert read_json(tmp_path / "scores.json") == value
+    text = (tmp_path / "scores.json").read_bytes().decode("utf-8")
+    assert "Größe ↔" in text and text.endswith("}\n") and text.count("\n") > 5  # a person can read it
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, r"^cannot read .*No such file.*; name another file$"),
+        (b'{"half": ', r"^cannot read .*; name another file$"),
+        (b"\xff\xfe", r"^cannot read .*; name another file$"),
+        (b"[1, 2]", r"holds no JSON object; name another file$"),
+    ],
+)
+def test_json_that_cannot_be_read_is_one_line(tmp_path, content, reason):
+    if content is not None:
+        (tmp_path / "scores.json").write_bytes(content)
+    with pytest.raises(InputError, match=reason) as caught:
+        read_json(tmp_path / "scores.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_come_back_bit_by_bit(tmp_path):
+    grown = torch.zeros(3, requires_grad=True)
+    shared = torch.arange(6.0)
+    tensors = {
+        "turned": torch.arange(6.0).view(2, 3).T,
+        "views": shared[:3],
+        "of one": shared[1:4],
+        "half": torch.tensor([1.5, float("nan")], dtype=torch.bfloat16),
+        "whole": torch.tensor([[2**40]]),
+        "flags": torch.tensor([True, False]),
+        "scalar": torch.tensor(3.0),
+        "none": torch.zeros(0, 4),
+        "grown": grown,
+    }
+    write_tensors(tmp_path / "new" / "x.safetensors", tensors, {"rows": [1, None, "é"], "deep": {"a": 0.1}})
+    found, meta = read_tensors(tmp_path / "new" / "x.safetensors")
+    assert meta == {"rows": [1, None, "é"], "deep": {"a": 0.1}} and set(found) == set(tensors)
+    for name, tensor in tensors.items():
+        assert found[name].dtype == tensor.dtype
+        torch.testing.assert_close(found[name], tensor.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_tensors_that_cannot_be_read_are_one_line(tmp_path):
+    from safetensors.torch import save_file
+
+    whole = tmp_path / "whole.safetensors"
+    write_tensors(whole, {"x": torch.zeros(100)}, {})
+    files = {
+        name: tmp_path / f"{name}.safetensors" for name in ("missing", "cut", "empty", "text", "foreign")
+    }
+    files["cut"].write_bytes(whole.read_bytes()[:-1])
+    files["empty"].touch()
+    files["text"].write_text("no tensors")
+    save_file({"x": torch.zeros(1)}, files["foreign"])
+    for file in [*files.values(), tmp_path]:
+        with pytest.raises(InputError, match=f"^cannot read {file} .*; train again$") as caught:
+            read_tensors(file, "train again")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_full_disk_leaves_the_older_tensors(tmp_path, size):
+    file = tmp_path / "x.safetensors"
+    write_tensors(file, {"x": torch.ones(2)}, {"old": True})
+    before = file.read_bytes()
+    with (
+        pytest.raises(InputError, match=r"^cannot write .*x\.safetensors \(.*\); free some space"),
+        small_disk(size),
+    ):
+        write_tensors(file, {"x": torch.zeros(10_000)}, {})
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_full_disk_leaves_the_older_json(tmp_path):
+    write_json(tmp_path / "scores.json", {"old": True})
+    with pytest.raises(InputError, match="File too large"), small_disk(100):
+        write_json(tmp_path / "scores.json", {"rows": list(range(1000))})
+    assert read_json(tmp_path / "scores.json") == {"old": True}
+
+
+def test_a_value_that_is_no_json_leaves_the_older_file(tmp_path):
+    write_tensors(tmp_path / "x", {}, {"old": True})
+    with pytest.raises(TypeError):
+        write_tensors(tmp_path / "x", {}, {"path": tmp_path})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "x", {"path": tmp_path})
+    assert read_tensors(tmp_path / "x") == ({}, {"old": True}) and len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,46 @@
+"""Experiments: a method on a pair under a protocol, as a run, a file, a table row, and in use afterwards."""
+
+from tpsnet.experiments.experiment import Experiment
+from tpsnet.experiments.protocols import PROTOCOLS, Closed, Protocol, Universal, ZeroShot
+from tpsnet.experiments.run import Run, make, run
+from tpsnet.experiments.search import embed_folder, search
+from tpsnet.experiments.source import Source
+from tpsnet.experiments.table import Table, all_pairs, chain, fill, variants
+from tpsnet.experiments.variants import (
+    BASELINES,
+    ORACLE,
+    SWITCHES,
+    TRAINED,
+    UNIVERSAL,
+    VARIANTS,
+    ZERO_SHOT,
+    Variant,
+)
+
+__all__ = [
+    "BASELINES",
+    "ORACLE",
+    "PROTOCOLS",
+    "SWITCHES",
+    "TRAINED",
+    "UNIVERSAL",
+    "VARIANTS",
+    "ZERO_SHOT",
+    "Closed",
+    "Experiment",
+    "Protocol",
+    "Run",
+    "Source",
+    "Table",
+    "Universal",
+    "Variant",
+    "ZeroShot",
+    "all_pairs",
+    "chain",
+    "embed_folder",
+    "fill",
+    "make",
+    "run",
+    "search",
+    "variants",
+]

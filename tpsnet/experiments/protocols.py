@@ -1,0 +1,232 @@
+"""Protocols as values: which images training may see, what queries what, and how embeddings are scored.
+
+Every protocol takes published train and test lists of images; without lists all images are in both parts,
+the transductive reading of the field.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+import tyro
+
+from tpsnet.data import Pair, embedded_unseen, listed, zero_shot_split
+from tpsnet.errors import InputError
+from tpsnet.evaluation import Scores, ZeroShotScores, evaluate, evaluate_zero_shot, protocol_card
+from tpsnet.types import Domain, Embeddings
+
+Both = tuple[Embeddings, Embeddings]
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A pair under a protocol.
+
+    Attributes:
+        train: The images that training may see; all means and clusters come from them.
+        test: The images that are embedded: queries and galleries.
+    """
+
+    train: Pair
+    test: Pair
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all protocols share.
+
+    Attributes:
+        lists: Folder with ``DOMAIN_train.txt`` and ``DOMAIN_test.txt`` for each domain, as DomainNet
+            publishes them; training sees the first, queries and galleries are of the second. By default
+            all images are in both.
+    """
+
+    lists: Path | None = None
+
+    name: ClassVar[str]
+    rejects: ClassVar[bool] = False  # whether methods also say which queries have no match
+    further: ClassVar[bool] = False  # whether it wants the further embedded objects
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the seed draws classes, so that it matters to a baseline too."""
+        return False
+
+    def embedded(self) -> "Protocol":
+        """The protocol on the embedded images, where it leaves something open."""
+        return self
+
+    def arrange(self, pair: Pair, seed: int) -> Arranged:
+        """Divide a pair.
+
+        Raises:
+            InputError: lists or classes do not fit the pair; a depth of the metrics is beyond the gallery.
+        """
+        raise NotImplementedError
+
+    def parts(self, pair: Pair) -> Arranged:
+        """Training and test images by the lists, before any class is left out."""
+        if self.lists is None:
+            return Arranged(pair, pair)
+        parts = (tuple(listed(d, self.lists, part) for d in pair.domains) for part in ("train", "test"))
+        return Arranged(*(pair.subset(keep) for keep in parts))
+
+    def kept(self, both: Both, arranged: Arranged) -> Both:
+        """Queries and gallery to keep on disk, of the embedded test images."""
+        return both
+
+    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+        """Directions of a row: domains, metrics in percent, card.
+
+        Args:
+            both: Embeddings of the test images of both domains.
+            arranged: What ``arrange`` gave.
+            seed: Seed of the row.
+            trained: Whether anything was trained with that seed.
+        """
+        raise NotImplementedError
+
+    def _direction(
+        self, scores: Scores | ZeroShotScores, kind: str, spaces: str, split: str, seeds: tuple
+    ) -> dict:
+        if self.lists is not None:
+            split = f"{split}; images by the published train and test lists"
+        card = protocol_card(scores, label_spaces=spaces, split=split, seeds=seeds)
+        facts = scores.facts
+        where = {"query": facts.query_domain, "gallery": facts.gallery_domain, "kind": kind}
+        return {**where, "metrics": scores.metrics(), "card": dataclasses.asdict(card)}
+
+
+@dataclass(frozen=True)
+class Closed(Protocol):
+    """Both domains with all their classes, each queries the other.
+
+    Attributes:
+        ks: Depths of P@k.
+    """
+
+    ks: tuple[int, ...] = (1, 5, 15)
+    name: ClassVar[str] = "closed"
+
+    def arrange(self, pair: Pair, seed: int) -> Arranged:
+        """All classes of both domains."""
+        arranged = self.parts(pair)
+        _check_depths(self.ks, arranged.test.domains, "the gallery")
+        return arranged
+
+    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+        """Both directions."""
+        seeds = (seed,) if trained else ()
+        scores = (evaluate(*way, ks=self.ks) for way in (both, both[::-1]))
+        return [self._direction(s, "all", "closed", "all", seeds) for s in scores]
+
+
+@dataclass(frozen=True)
+class Universal(Protocol):
+    """Label spaces that differ: the first domain queries, the second is the gallery.
+
+    Attributes:
+        spaces: Label spaces, see ``data.restrict``.
+        ks: Depths of P@k.
+    """
+
+    spaces: tyro.conf.Suppress[Literal["partial", "open", "opda"]] = "open"  # --protocol names them
+    ks: tuple[int, ...] = (1, 5, 15)
+    rejects: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """The label spaces."""
+        return self.spaces
+
+    @property
+    def drawn(self) -> bool:
+        """The seed draws the classes."""
+        return True
+
+    def arrange(self, pair: Pair, seed: int) -> Arranged:
+        """Classes are drawn from those that both domains have."""
+        parts = self.parts(pair)
+        train = parts.train.restrict(self.spaces, seed)
+        test = train if parts.test is parts.train else parts.test.restrict(self.spaces, seed)
+        _check_depths(self.ks, test.domains[1:], "the gallery")
+        return Arranged(train, test)
+
+    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+        """The one direction, with detection."""
+        spaces = f"{self.spaces}, drawn by seed {seed}"
+        scores = evaluate(*both, ks=self.ks)
+        return [self._direction(scores, "all", spaces, "all", (seed,) if trained else ())]
+
+
+@dataclass(frozen=True)
+class ZeroShot(Protocol):
+    """Training on seen classes; queries of unseen classes, in both directions.
+
+    Attributes:
+        unseen: Names of the unseen classes; by default the seed draws a quarter.
+        seen: Names of the seen classes; by default all others.
+        ks: Depths of the metrics.
+        mode: Definition of the metrics, see ``evaluation.zero_shot``.
+    """
+
+    unseen: tuple[str, ...] | None = None
+    seen: tuple[str, ...] | None = None
+    ks: tuple[int, ...] = (100, 200)
+    mode: str = "voc_minR"
+    name: ClassVar[str] = "zero-shot"
+    further: ClassVar[bool] = True
+
+    @property
+    def drawn(self) -> bool:
+        """The seed draws classes where no name is given."""
+        return self.unseen is None
+
+    def embedded(self) -> "ZeroShot":
+        """With the unseen names of the embedded images."""
+        return self if self.unseen is not None else dataclasses.replace(self, unseen=embedded_unseen())
+
+    def arrange(self, pair: Pair, seed: int) -> Arranged:
+        """Seen classes to train on; seen and unseen ones, the generalised gallery, to embed."""
+        parts = self.parts(pair)
+        split = zero_shot_split(*pair.domains, self.unseen, self.seen, seed=seed)
+        train = parts.train.subset(tuple(split.train(d) for d in parts.train.domains))
+        test = parts.test.subset(tuple(split.generalised(d) for d in parts.test.domains))
+        unseen = test.subset(tuple(split.test(d) for d in test.domains))
+        _check_depths(self.ks, unseen.domains, "unseen classes")
+        return Arranged(train, test)
+
+    def kept(self, both: Both, arranged: Arranged) -> Both:
+        """The embeddings of unseen classes among those of both generalised galleries."""
+        seen = torch.tensor(arranged.train.classes)
+        return tuple(part.subset((~torch.isin(part.labels, seen)).nonzero()[:, 0].tolist()) for part in both)
+
+    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+        """Both directions with a gallery of unseen classes, then both with the generalised one."""
+        queries, found = self.kept(both, arranged), []
+        for kind, galleries in (("unseen", queries), ("generalised", both)):
+            for q, g in ((0, 1), (1, 0)):
+                scores = evaluate_zero_shot(queries[q], galleries[g], ks=self.ks, mode=self.mode)
+                spaces, split = (
+                    f"zero-shot, {kind} gallery",
+                    "trained on seen classes, queries of unseen ones",
+                )
+                found.append(self._direction(scores, kind, spaces, split, (seed,) if trained else ()))
+        return found
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "closed": Closed(),
+    "partial": Universal(spaces="partial"),
+    "open": Universal(spaces="open"),
+    "opda": Universal(spaces="opda"),
+    "zero-shot": ZeroShot(),
+}
+
+
+def _check_depths(ks: tuple[int, ...], galleries: tuple[Domain, ...], what: str) -> None:
+    smallest = min(map(len, galleries))
+    if max(ks) > smallest:
+        raise InputError(f"k = {max(ks)} with {smallest} images of {what}; choose smaller ks or more images")

@@ -1,0 +1,122 @@
+"""One run, for tables, shell and notebooks: a method on a pair under a protocol, from training to scores."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpsnet.backbone import Backbone, MoCo
+from tpsnet.data import Pair
+from tpsnet.evaluation import METRIC_VERSION, save_both
+from tpsnet.experiments.protocols import Protocol
+from tpsnet.experiments.variants import Variant
+from tpsnet.methods import METHODS, Method, embeddings, with_rejections
+from tpsnet.training import FitConfig, fit
+from tpsnet.types import Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run leaves.
+
+    Attributes:
+        method: The trained method.
+        embeddings: Both domains' test images through it; the queries carry rejections where the protocol
+            asks for them.
+        row: Name, seed, pair, protocol, what made it, and the directions with metrics and cards; JSON-able.
+        history: The log of the training, one entry an epoch.
+    """
+
+    method: Method
+    embeddings: tuple[Embeddings, Embeddings]
+    row: dict
+    history: list[dict]
+
+
+def run(
+    variant: Variant,
+    pair: Pair,
+    protocol: Protocol,
+    seed: int,
+    folder: Path | None = None,
+    *,
+    backbone: Backbone | MoCo,
+    loop: FitConfig | None = None,
+    resume: bool = False,
+    keep: Path | None = None,
+) -> Run:
+    """Train (if the method trains), embed, score.
+
+    Args:
+        variant: The method and its config.
+        pair: Two domains.
+        protocol: What training may see, and what is scored how.
+        seed: Seed of label spaces, clusters, weights, batches and augmentation.
+        folder: Run folder for log, checkpoint and the trained artefact; ``None`` writes nothing.
+        backbone: The backbone; it is not changed.
+        loop: How to train.
+        resume: Whether to go on from the folder's checkpoint.
+        keep: Folder for the embeddings, see ``evaluation.saved``.
+
+    Raises:
+        InputError: what cannot be scored, before any training; see ``fit``.
+    """
+    loop = loop or FitConfig()
+    arranged = protocol.arrange(pair, seed)
+    method = make(variant, arranged.train, seed, backbone)
+    history = fit(method, arranged.train.images, loop, folder=folder, resume=resume)
+    both = embeddings(method, arranged.test)
+    if protocol.rejects:
+        both = with_rejections(method, both, seed)
+    if keep is not None:
+        save_both(keep, protocol.name, variant.name, protocol.kept(both, arranged))
+    row = {
+        "name": variant.name,
+        "seed": seed,
+        "pair": list(pair.names),
+        "protocol": protocol.name,
+        "config": dataclasses.asdict(method.cfg),
+        "made_with": made_with(variant, pair.names, protocol, seed, loop, backbone),
+        "directions": protocol.score(both, arranged, seed=seed, trained=variant.trains),
+    }
+    return Run(method, both, row, history)
+
+
+def make(variant: Variant, train: Pair, seed: int, backbone: Backbone | MoCo) -> Method:
+    """A method with all that its protocol tells it, not yet prepared.
+
+    Args:
+        variant: The method and its config.
+        train: The images that training may see; their class names are told to methods that ask.
+        seed: Seed of the method.
+        backbone: The backbone.
+    """
+    method = METHODS[variant.method].method(backbone, variant.config.told(train.class_names), seed)
+    if variant.oracle:
+        method.oracle = train.class_rows
+    return method
+
+
+def made_with(
+    variant: Variant,
+    names: tuple[str, str],
+    protocol: Protocol,
+    seed: int,
+    loop: FitConfig,
+    backbone: Backbone | MoCo,
+) -> dict:
+    """Everything a row depends on but the images, JSON-able: two rows with the same are the same row."""
+    values = {
+        "name": variant.name,
+        "method": variant.method,
+        "config": dataclasses.asdict(variant.config),
+        "seed": seed,
+        "oracle": variant.oracle,
+        "pair": names,
+        "protocol": {"name": protocol.name} | dataclasses.asdict(protocol),
+        "fit": dataclasses.asdict(loop),
+        "backbone": backbone.identity,
+        "device": backbone.mean.device.type,
+        "metrics": METRIC_VERSION,
+    }
+    return json.loads(json.dumps(values, default=str))

@@ -1,0 +1,112 @@
+r"""The two attentions of TPSNet: fusion of RGB and phase, and the synergy with the domain prompts.
+
+Source: TPSNet (CVPR 2026, arXiv:2603.12711): RGB and phase features are concatenated, self-attention,
+LayerNorm, mean pooling give :math:`I^f`; then :math:`I' = \mathrm{CrossAttention}(T', I^f)`.
+
+Ours differs:
+
+- The concatenation is along the token axis, over all image tokens (INFERRED). Read with one pooled vector,
+  the cross-attention has a single key, its softmax is 1 and the text has no influence; that reading is kept
+  as the mode ``literal``.
+- Both attentions enter through a zero-initialised projection, so an untrained network returns exactly the
+  vector it was given (INFERRED; a random start destroys what CLIP knows).
+- The prompts' outputs are averaged with the label-free weights
+  :math:`w_{ic} = \mathrm{softmax}_c(\langle I^f_i, T'_c\rangle/\tau)` (INFERRED), so that an unseen image
+  needs no pseudo-label.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SynergyMode = Literal["tokens", "assigned", "literal"]
+
+
+def zero_linear(dim: int) -> nn.Linear:
+    """A projection that starts at zero: what it feeds begins as the identity."""
+    layer = nn.Linear(dim, dim)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Fusion(nn.Module):
+    """Image tokens and the phase token to one sequence and one pooled vector.
+
+    Args:
+        dim: length of an embedding.
+        token_dim: channels of an image token.
+        heads: attention heads.
+    """
+
+    def __init__(self, dim: int, token_dim: int, heads: int) -> None:
+        super().__init__()
+        self.tokens = nn.Sequential(nn.LayerNorm(token_dim), nn.Linear(token_dim, dim))
+        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.norm = nn.LayerNorm(dim)
+        self.gate = zero_linear(dim)
+
+    def forward(
+        self,
+        vector: Float[Tensor, "batch dim"],
+        tokens: Float[Tensor, "batch tokens width"],
+        phase: Float[Tensor, "batch dim"] | None,
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch length dim"]]:
+        """The fused unit vector I^f, and the attended sequence it was pooled from."""
+        # L2-normalised rows times sqrt(dim) have the unit variance that LayerNorm gives the rest.
+        parts = [vector[:, None] * vector.shape[1] ** 0.5, self.tokens(tokens)]
+        if phase is not None:
+            parts.append(phase[:, None])
+        sequence = torch.cat(parts, dim=1)
+        attended, _ = self.attention(sequence, sequence, sequence, need_weights=False)
+        sequence = self.norm(sequence + attended)
+        return F.normalize(vector + self.gate(sequence.mean(dim=1)), dim=1), sequence
+
+
+class Synergy(nn.Module):
+    """Cross-attention in which the domain's prompts ask the fused features.
+
+    Args:
+        dim: length of an embedding.
+        heads: attention heads.
+        mode: ``tokens``: every prompt queries the token sequence, answers weighted by similarity;
+            ``assigned``: only the most similar prompt does; ``literal``: the key is the pooled vector alone.
+        temperature: of the weights over prompts.
+    """
+
+    def __init__(self, dim: int, heads: int, mode: SynergyMode, temperature: float) -> None:
+        super().__init__()
+        self.heads, self.mode, self.temperature = heads, mode, temperature
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.norm = nn.LayerNorm(dim)
+        self.gate = zero_linear(dim)
+
+    def forward(
+        self,
+        fused: Float[Tensor, "batch dim"],
+        sequence: Float[Tensor, "batch length dim"],
+        prompts: Float[Tensor, "classes dim"],
+    ) -> Float[Tensor, "batch dim"]:
+        """The unit vector I'."""
+        if self.mode == "literal":
+            sequence = fused[:, None] * fused.shape[1] ** 0.5
+        weights = self.weights(fused, prompts)
+        q = self.query(prompts * prompts.shape[1] ** 0.5).unflatten(1, (self.heads, -1))  # (C, h, d/h)
+        k = self.key(sequence).unflatten(2, (self.heads, -1))  # (B, L, h, d/h)
+        v = self.value(sequence).unflatten(2, (self.heads, -1))
+        attention = (torch.einsum("chd,blhd->bhcl", q, k) / q.shape[-1] ** 0.5).softmax(dim=-1)
+        # Averaging the prompts' attention maps first saves a factor C of the value products.
+        answer = torch.einsum("bc,bhcl,blhd->bhd", weights, attention, v).flatten(1)
+        return F.normalize(fused + self.gate(self.norm(answer)), dim=1)
+
+    def weights(
+        self, fused: Float[Tensor, "batch dim"], prompts: Float[Tensor, "classes dim"]
+    ) -> Float[Tensor, "batch classes"]:
+        """How much each prompt has to say on each image; rows sum to 1."""
+        cosine = fused @ prompts.T
+        if self.mode == "assigned":
+            return F.one_hot(cosine.argmax(dim=1), cosine.shape[1]).to(cosine.dtype)
+        return (cosine / self.temperature).softmax(dim=1)

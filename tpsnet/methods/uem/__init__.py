@@ -1,0 +1,6 @@
+"""UEM: unified, enhanced, matched (NeurIPS 2024)."""
+
+from tpsnet.methods.uem.config import UEMConfig
+from tpsnet.methods.uem.method import UEM
+
+__all__ = ["UEM", "UEMConfig"]

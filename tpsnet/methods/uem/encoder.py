@@ -1,0 +1,92 @@
+"""The encoder of UEM: an image tower less the mean of both domains, and the rule that rejects queries."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tpsnet.backbone import Backbone, MoCo, embed_all
+from tpsnet.errors import InputError
+from tpsnet.methods.base import Method
+from tpsnet.methods.uem.config import UEMConfig
+from tpsnet.methods.uem.memory import MemoryBanks
+from tpsnet.targets import Rejection, elbow, elbow_grid, kmeans, reject_unmerged
+from tpsnet.types import Images
+
+
+class UEMEncoder(Method):
+    """All of UEM but its stages.
+
+    Args:
+        backbone: A CLIP or a MoCo-v2 ResNet-50; a copy of it is fine-tuned.
+        cfg: The config.
+        seed: Seed of clusters, the classifier's weights, batches and augmentation.
+
+    Attributes:
+        offset: mean over both domains of their mean vectors before training, (dim).
+        n_clusters: number of clusters of either domain, (2).
+    """
+
+    def __init__(self, backbone: Backbone | MoCo, cfg: UEMConfig, seed: int = 0) -> None:
+        super().__init__(backbone, cfg, seed)
+        self.backbone = copy.deepcopy(backbone)
+        self.register_buffer("offset", torch.zeros(backbone.dim))
+        self.register_buffer("n_clusters", torch.zeros(2, dtype=torch.long))
+        self.to(self.device)
+
+    def prepare(self, images: tuple[Images, Images]) -> None:
+        """Take off the mean, fill the memory banks and count the clusters.
+
+        Raises:
+            InputError: a domain has fewer images than clusters are asked for.
+        """
+        super().prepare(images)
+        means = [embed_all(self.given.encode_image, x, device=self.device).mean(dim=0) for x in images]
+        self.offset.copy_(torch.stack(means).mean(dim=0))
+        banks = [embed_all(self, x, device=self.device).to(self.device) for x in images]
+        clusters = [self._first_clusters(x.name, bank) for x, bank in zip(images, banks, strict=True)]
+        self.n_clusters.copy_(torch.tensor([len(c) for c in clusters]))
+        self.targets = MemoryBanks(banks, clusters, self.given.tower, self.cfg, self.seed)
+
+    def _first_clusters(self, name: str, bank: Tensor) -> Tensor:
+        cfg = self.cfg
+        k = cfg.clusters or elbow(bank, elbow_grid(len(bank)), seed=self.seed).k
+        if k > len(bank):
+            raise InputError(
+                f"domain {name!r} has {len(bank)} images for {k} clusters; ask for fewer clusters"
+            )
+        return kmeans(bank, k, seed=self.seed).centres
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """L2-normalised rows of RGB images in [0, 1]; ``tower`` is a copy of the image tower."""
+        return F.normalize(self.backbone.encode_image(images, tower).float() - self.offset, dim=1)
+
+    def embed(self, images: Images, domain: str | None = None) -> Float[Tensor, "n dim"]:
+        """See ``Method.embed``: the trained vectors plus ``start_weight`` times the untrained ones."""
+        self.domain_index(domain or images.name)
+        self.eval()
+        trained = embed_all(self, images, device=self.device)
+        if not self.cfg.start_weight:
+            return trained
+        start = embed_all(lambda x: self(x, self.given.tower), images, device=self.device)
+        return F.normalize(trained + self.cfg.start_weight * start, dim=1)
+
+    def reject(
+        self,
+        query: Float[Tensor, "query dim"],
+        gallery: Float[Tensor, "gallery dim"],
+        *,
+        classes: int,
+        seed: int,
+    ) -> Rejection:
+        """UEM's own rule, see ``targets.reject_unmerged``; it counts clusters itself.
+
+        It merges prototypes also for a UEM that was trained without merging: else every query would be
+        rejected.
+        """
+        merge = "local" if self.cfg.merge == "none" else self.cfg.merge
+        return reject_unmerged(query, gallery, tuple(self.n_clusters.tolist()), seed=seed, merge=merge)
