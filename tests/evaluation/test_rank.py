@@ -136,7 +136,7 @@ def test_bad_input_is_one_line(embeddings, lattice, unit):
         "k = 0": lambda: rank(q, g, k=0),
         "different class tables": lambda: rank(q, other),
         "4 and 5 numbers": lambda: rank(q, embeddings("g", unit(3, 5).float(), [0, 1, 2])),
-        "'nearest' is unknown; choose from torch, faiss": lambda: rank(q, g, engine="nearest"),
+        "'nearest' is unknown; choose from auto, torch, faiss": lambda: rank(q, g, engine="nearest"),
     }
     for message, call in bad.items():
         with pytest.raises(InputError, match=message) as caught:

@@ -20,8 +20,10 @@ from tpsnet.training import fit, load_trained
 from tpsnet.types import Batch, Images
 
 NAMES = ("ant", "bee", "cat", "dog")
+TPSNET = TPSNetConfig(clusters=CLASSES, prompt_epochs=3, prompt_warmup=1, epochs=3, batch_size=16)
 CONFIGS = {
-    "TPSNet": TPSNetConfig(clusters=CLASSES, prompt_epochs=3, prompt_warmup=1, epochs=3, batch_size=16),
+    # At high rates, so that pseudo-labels change in every epoch.
+    "TPSNet": dataclasses.replace(TPSNET, prompt_lr=0.3, encoder_lr=1e-3),
     "UEM": UEMConfig(clusters=CLASSES, idse_epochs=3, cdsm_epochs=3, batch_size=16),
     "CLAIR": CLAIRConfig(NAMES, text_epochs=3, epochs=3, batch_size=16, tower_groups=2),
     "Frozen": FrozenConfig(centred=True),

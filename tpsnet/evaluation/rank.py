@@ -23,12 +23,12 @@ from tpsnet.types import Embeddings, Ranking
 Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, scores)
 
 ENGINES = ("auto", "torch", "faiss")
-FAISS_MAX_K = 50  # TBD
-FAISS_MIN_GALLERY = 5000  # TBD
-MARGIN = 16  # candidates beyond k: room for ties at the edge
-GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
+# Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
+FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
+MARGIN = 16  # candidates beyond k: room for near ties at the edge
+BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
-BLAS_QUERIES = 8  # from here on faiss is 2 to 10 times quicker with BLAS, which its default leaves to more
+GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
 
 
 def rank(
@@ -83,17 +83,17 @@ def iter_rankings(
 def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
     """``"torch"`` or ``"faiss"``: who ranks, for a call of ``rank`` with these arguments.
 
-    ``"auto"`` takes faiss where it is installed, ``k`` is at most ``FAISS_MAX_K`` and the gallery has
-    ``FAISS_MIN_GALLERY`` images or more. An index on a GPU cannot return more than ``GPU_MAX_K`` candidates;
-    torch ranks then, also where faiss is asked for.
+    ``"auto"`` takes faiss where it is installed, the gallery has ``FAISS_GALLERY`` images or more, and ``k``
+    (the whole gallery where ``None``) is at most ``FAISS_SHARE`` of it. An index on a GPU cannot return more
+    than ``GPU_MAX_K`` candidates; torch ranks beyond, also where faiss is forced.
 
     Raises:
-        InputError: the engine is unknown, or faiss is asked for and not installed.
+        InputError: the engine is unknown, or faiss is forced and not installed.
     """
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r} is unknown; choose from {', '.join(ENGINES)}")
     k = gallery_size if k is None else k
-    pays = k <= FAISS_MAX_K and gallery_size >= FAISS_MIN_GALLERY
+    pays = gallery_size >= FAISS_GALLERY and k <= FAISS_SHARE * gallery_size
     if engine == "torch" or (engine == "auto" and not pays):
         return "torch"
     faiss = _faiss()
@@ -170,7 +170,7 @@ def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     size, dim = gallery.shape
     index = _faiss_index(gallery)
     whole = cache(lambda: _torch_search(gallery, k))  # made once, and only where it is needed
-    # A float32 product of unit rows, rounded input included, is off by at most (dim + 2) half steps.
+    # Twice what a float32 product of L2-normalised rows is off by at most, in any order of summation.
     noise = (dim + 2) * torch.finfo(torch.float32).eps
     n_candidates = min(k + MARGIN, size)
 
@@ -199,7 +199,7 @@ def _faiss_index(gallery: Float[Tensor, "gallery dim"]):
 
 
 def _proposals(index, queries: Float[Tensor, "query dim"], k: int) -> tuple[Tensor, Tensor]:
-    """Scores in float32 and places of the ``k`` best of an index, best first."""
+    """Float32 scores and gallery positions of the ``k`` best in the index, best first."""
     options = _faiss().cvar
     default = options.distance_compute_blas_threshold
     options.distance_compute_blas_threshold = 1 if len(queries) >= BLAS_QUERIES else default

@@ -17,8 +17,8 @@ from tpsnet.errors import InputError
 from tpsnet.targets import Rejection, reject_distant
 from tpsnet.types import Batch, Images
 
-# What any text is compared with: the mean of these says "text" and "this style", and little of a class. Of three
-# lists this one found most on the embedded line and rendered domains, by their labels.
+# What any text is compared with: the mean of these says "text" and "this style", and little of a class. Of
+# three lists this one found most on the embedded line and rendered domains, by their labels.
 NEUTRAL = (
     *("animal", "person", "plant", "food", "drink", "vehicle", "building", "tool", "furniture", "garment"),
     *("toy", "instrument", "machine", "body part", "landscape", "symbol"),
@@ -82,9 +82,8 @@ class Method(nn.Module):
         super().__init__()
         self.cfg, self.seed, self.domains, self.images = cfg, seed, (), None
         self.targets: nn.Module | None = None
-        self._given = (
-            backbone.eval(),
-        )  # in a tuple, so that it is no submodule: it is never trained or saved
+        # In a tuple, so that it is no submodule: it is never trained or saved.
+        self._given = (backbone.eval(),)
 
     @property
     def given(self) -> Backbone | MoCo:

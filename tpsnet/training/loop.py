@@ -44,6 +44,8 @@ def fit(
 ) -> list[dict]:
     """Prepare a method and train it through all stages; the last epoch is the model.
 
+    A method that was trained before is trained on: make another one to start afresh.
+
     Args:
         method: The method to train, in place.
         images: The images of both domains. No label exists here, so no metric can choose an epoch.
