@@ -1,6 +1,6 @@
 """Progress with remaining time: a bar in a terminal, one updated line in a notebook, sparse lines elsewhere.
 
-``run_notebook`` asks for the sparse lines by ``PLAIN`` in the kernel's environment: it passes them on to
+``run_notebook`` chooses the sparse lines by ``PLAIN`` in the kernel's environment: it passes them on to
 whoever waits for it, and the executed file ends with the finished line, not with a bar frozen at 0 %.
 """
 
@@ -16,8 +16,8 @@ class Progress:
     """Counts steps of a known total.
 
     Args:
-        total: how many steps there are.
-        what: a word or two in front.
+        total: How many steps there are.
+        what: A word or two that stand in front.
     """
 
     def __init__(self, total: int, what: str) -> None:

@@ -22,10 +22,10 @@ class Domain:
     """The labelled images of one domain, as they lie on disk.
 
     Attributes:
-        name: the domain's folder name, e.g. ``"line"``.
-        paths: one file an image.
-        labels: class id of each image, an index into ``class_names``.
-        class_names: the class table shared by every domain of the data set.
+        name: The domain's folder name, e.g. ``"line"``.
+        paths: File of each image.
+        labels: Class id of each image, an index into ``class_names``.
+        class_names: The class table, shared by every domain of the data set.
     """
 
     name: str
@@ -68,10 +68,10 @@ class Batch:
     """Some images of one domain, augmented. There is no label field.
 
     Attributes:
-        view1: RGB in [0, 1], or ``None`` for a stage that asks for no views.
-        view2: a second, independent augmentation, or ``None``.
-        index: position of each image in its ``Images``.
-        domain: 0 for the first domain of the pair, 1 for the second.
+        view1: RGB in [0, 1], or ``None`` for a stage that takes no views.
+        view2: A second, independent augmentation, or ``None``.
+        index: Position of each image in its ``Images``.
+        domain: Number of the domain: 0 for the first of the pair, 1 for the second.
     """
 
     view1: Float[Tensor, "batch 3 size size"] | None
@@ -82,16 +82,16 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """The waist of the package: models to the left, measurement to the right.
+    """Embeddings of one domain's images: what models make, and what evaluation measures.
 
     Attributes:
-        domain: name of the domain.
-        vectors: one L2-normalised row an image; anything else is refused.
-        labels: class ids, for evaluation.
-        class_names: the class table.
-        paths: the images, in the order of the rows.
-        rejected: which of them, as queries, have no match in the other domain by open-set
-            detection; ``None`` where no rule was applied.
+        domain: Name of the domain.
+        vectors: One L2-normalised row per image; anything else is refused.
+        labels: Class id of each image, for evaluation.
+        class_names: The class table.
+        paths: Files of the images, in the order of the rows.
+        rejected: Which images, as queries, have no match in the other domain by open-set detection; ``None``
+            where no rule was applied.
     """
 
     domain: str
@@ -137,7 +137,7 @@ class Embeddings:
         """Write a safetensors file; a reader never sees half of it.
 
         Raises:
-            InputError: the file cannot be written; an older one stays.
+            InputError: The file cannot be written; an older one stays.
         """
         head = {
             "domain": self.domain,
@@ -152,7 +152,7 @@ class Embeddings:
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: the file is missing, damaged or no saved Embeddings.
+            InputError: The file is missing, damaged or no saved Embeddings.
         """
         tensors, head = read_tensors(path, "it should be a saved Embeddings file")
         try:
@@ -165,14 +165,14 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """For each query the gallery, best first.
+    """The gallery ranked for each query, best first.
 
     Attributes:
-        indices: gallery positions; equal scores stand in the gallery's order.
-        scores: cosine similarity, falling along a row.
-        relevant: whether the item has the query's class.
-        n_relevant: gallery items of the query's class, also those beyond the ``k`` shown.
-        rejected: whether the answer to a query is "no match", whatever its row holds.
+        indices: Gallery positions; equal scores stand in the gallery's order.
+        scores: Cosine similarities, falling along a row.
+        relevant: Whether the item has the query's class.
+        n_relevant: Number of gallery items of the query's class, also those beyond the ``k`` shown.
+        rejected: Whether the answer to a query is "no match", whatever its row holds.
     """
 
     indices: Int[Tensor, "query k"]

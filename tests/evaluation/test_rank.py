@@ -2,7 +2,9 @@
 
 import ast
 import sys
+from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from evaluation.reference_metrics import slow_order
 import tpsnet
 from tpsnet.errors import InputError
 from tpsnet.evaluation import iter_rankings, rank
-from tpsnet.types import Embeddings
+from tpsnet.evaluation.rank import resolve_engine
+from tpsnet.types import Embeddings, Ranking
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 20, 1000])
@@ -49,7 +52,7 @@ def test_k_shortens_the_list_and_nothing_else(embeddings, lattice):
     assert short.n_relevant.equal(full.n_relevant)
 
 
-def test_a_private_query_has_a_ranking_without_anything_relevant(embeddings, lattice):
+def test_a_query_without_a_match_has_a_ranking_without_anything_relevant(embeddings, lattice):
     found = rank(embeddings("q", lattice(1), [4]), embeddings("g", lattice(3), [0, 1, 2]))
     assert found.n_relevant.tolist() == [0] and not found.relevant.any() and found.indices.shape == (1, 3)
 
@@ -87,25 +90,87 @@ def test_chunks_are_handed_out_one_by_one(embeddings, lattice):
     assert sizes == [8, 8, 4]
 
 
-@pytest.mark.parametrize("k", [3, None])
-def test_faiss_ranks_the_same_up_to_ties(embeddings, unit, lattice, k):
-    """Place by place the same score; and whatever stands there has that score."""
-    pytest.importorskip("faiss")
-    for queries, items in [(unit(20, 32).float(), unit(40, 32).float()), (lattice(20), lattice(40))]:
-        q, g = embeddings("q", queries, [0] * 20), embeddings("g", items, [0] * 20 + [1] * 20)
-        ours, theirs = rank(q, g, k), rank(q, g, k, engine="faiss", chunk=7)
-        close = {"atol": 1e-6, "rtol": 0}
-        torch.testing.assert_close(theirs.scores, ours.scores, **close)
-        torch.testing.assert_close((queries @ items.T).gather(1, theirs.indices), ours.scores, **close)
-        assert all(len(set(row)) == len(row) for row in theirs.indices.tolist())
-        assert theirs.relevant.equal(g.labels[theirs.indices] == 0)
-        assert theirs.n_relevant.equal(ours.n_relevant)
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_scores_that_cancel_tie(embeddings, unit, chunk):
+    """Their float64 products are some 10⁻¹⁷ of either sign, and others in another chunk."""
+    halves, items = unit(7, 96) / 2**0.5, unit(50, 96) / 2**0.5
+    q = embeddings("q", torch.cat([halves, halves], dim=1), [0] * 7)
+    g = embeddings("g", torch.cat([items, -items], dim=1), [0] * 50)
+    assert rank(q, g, chunk=chunk).indices.tolist() == [list(range(50))] * 7
 
 
-def test_faiss_ranks_the_same_where_nothing_ties(embeddings, unit):
+def assert_same(ours: Ranking, theirs: Ranking) -> None:
+    """Every field bit by bit."""
+    for field in fields(Ranking):
+        assert getattr(ours, field.name).equal(getattr(theirs, field.name)), field.name
+
+
+@pytest.mark.parametrize("n_query", [1, 40])
+@pytest.mark.parametrize("k", [1, 5, 60, 290, None])
+@pytest.mark.parametrize("kind", ["random", "lattice", "copies", "near copies", "float64"])
+def test_faiss_ranks_the_same_bit_by_bit(embeddings, unit, lattice, n_query, k, kind):
+    """Near copies differ by less than a float32 product can tell, copies reach beyond any candidates."""
     pytest.importorskip("faiss")
-    q, g = embeddings("q", unit(20, 32).float(), [0] * 20), embeddings("g", unit(40, 32).float(), [0] * 40)
-    assert rank(q, g, engine="faiss").indices.equal(rank(q, g).indices)
+    near = unit(1, 32) + 3e-7 * unit(300, 32)
+    items = {
+        "random": unit(300, 32).float(),
+        "lattice": lattice(300),
+        "copies": unit(6, 32).float().repeat(50, 1),
+        "near copies": near / near.norm(dim=1, keepdim=True),
+        "float64": unit(300, 32),
+    }[kind]
+    queries = lattice(n_query) if kind == "lattice" else unit(n_query, 32)
+    queries = queries.to(items.dtype)
+    q, g = embeddings("q", queries, [0] * n_query), embeddings("g", items, [0, 1, 2] * 100)
+    assert_same(rank(q, g, k, engine="faiss", chunk=11), rank(q, g, k, engine="torch"))
+
+
+def test_auto_ranks_a_large_gallery_with_faiss_and_leaves_its_options_alone(embeddings, unit, monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 77)
+    searches, search = [], faiss.IndexFlatIP.search
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", lambda *args: searches.append(args) or search(*args))
+    q, g = embeddings("q", unit(20, 16), [0] * 20), embeddings("g", unit(6000, 16), [0] * 6000)
+    plain = rank(q, g, k=5, engine="torch")
+    assert not searches
+    assert_same(rank(q, g, k=5), plain)
+    assert searches and faiss.cvar.distance_compute_blas_threshold == 77
+
+
+def test_the_engine_is_resolved_by_depth_and_gallery():
+    pytest.importorskip("faiss")
+    assert resolve_engine("auto", 15, 100_000) == "faiss"
+    assert resolve_engine("auto", 5, 1_000) == "torch"
+    assert {resolve_engine("auto", k, 100_000) for k in (None, 100_000, 90_000, 20_000)} == {"torch"}
+    assert resolve_engine("torch", 15, 100_000) == "torch"
+    assert resolve_engine("faiss", None, 10) == "faiss"
+
+
+def test_auto_without_faiss_is_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)  # makes the import fail
+    assert resolve_engine("auto", 15, 100_000) == "torch"
+
+
+def test_the_index_goes_to_the_gpu_where_faiss_has_one(embeddings, unit, monkeypatch):
+    """A fake of the GPU build: its names, the index of the CPU build, and a GPU that keeps to its limit."""
+    faiss = pytest.importorskip("faiss")
+    moved = []
+
+    def to_gpu(resources, device, index):
+        moved.append((resources, device))
+        return index
+
+    fake = ModuleType("faiss")
+    fake.IndexFlatIP, fake.cvar, fake.index_cpu_to_gpu = faiss.IndexFlatIP, faiss.cvar, to_gpu
+    fake.StandardGpuResources, fake.get_num_gpus = lambda: "resources", lambda: 1
+    monkeypatch.setitem(sys.modules, "faiss", fake)
+    q, g = embeddings("q", unit(3, 8), [0] * 3), embeddings("g", unit(3000, 8), [0] * 3000)
+    assert_same(rank(q, g, k=5, engine="faiss"), rank(q, g, k=5, engine="torch"))
+    assert moved == [("resources", 0)]
+    assert_same(rank(q, g, k=2040, engine="faiss"), rank(q, g, k=2040, engine="torch"))
+    assert len(moved) == 1 and resolve_engine("faiss", 2040, 3000) == "torch"
+    fake.get_num_gpus = lambda: 0
+    assert resolve_engine("faiss", 2040, 3000) == "faiss"
 
 
 def test_faiss_missing_names_the_extra(embeddings, lattice, monkeypatch):

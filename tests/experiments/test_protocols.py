@@ -105,6 +105,26 @@ def test_published_lists_say_which_images_train_and_which_are_tested(pair, tmp_p
     assert "published train and test lists" in direction["card"]["split"]
 
 
+def test_either_engine_can_be_forced(pair, whole):
+    """The numbers are the same, and the card names the engine."""
+    protocols = (Closed(ks=(1, 5)), Universal("open", ks=(1, 5)), ZeroShot(("bee",), ks=(2,)))
+    for protocol in protocols:
+        found = {}
+        for engine in ("torch", "faiss"):
+            forced = dataclasses.replace(protocol, engine=engine)
+            arranged = forced.arrange(pair, seed=0)
+            both = whole if protocol.name == "closed" else restricted(whole, arranged.test)
+            found[engine] = forced.score(both, arranged, seed=0, trained=False)
+            assert {d["card"]["engine"] for d in found[engine]} == {engine}
+        assert [d["metrics"] for d in found["torch"]] == [d["metrics"] for d in found["faiss"]]
+
+
+def restricted(whole, test):
+    """Embeddings of the test images alone."""
+    parts = zip(whole, test.domains, strict=True)
+    return tuple(part.subset([part.paths.index(p) for p in domain.paths]) for part, domain in parts)
+
+
 def test_a_depth_beyond_the_gallery_is_refused(pair):
     for protocol in (Closed(ks=(16,)), Universal(spaces="open", ks=(6,)), ZeroShot(unseen=("bee",), ks=(6,))):
         with pytest.raises(InputError, match=r"k = \d+ with \d+ images"):

@@ -45,11 +45,11 @@ VARIANTS = (
 )
 BASELINE_NOTE = """The baseline is the embedded CLIP, frozen; "centred" has the mean of each domain removed.
 In percent; P@5 in the field's convention. Written by `python -m tools.studies.oracle`."""
-ORACLE_NOTE = """The oracle trains with the true labels, which no method may see, in the loop of all methods:
-prototypes of both domains, by a linear residual on frozen vectors ("adapter") or by fine-tuning the image
-tower ("full"). mAP, mean of both directions. Closed-set it is tested on the objects it was trained on;
-"unseen" trains on three quarters of the objects and is tested on the others, so that its gallery holds a
-quarter of the classes."""
+ORACLE_NOTE = """The oracle trains with the true labels, which no method may see, by the same loop as
+every method. It learns prototypes of both domains, and moves the embeddings by a linear residual on
+frozen vectors ("adapter") or by fine-tuning the image tower ("full"). mAP, mean of both directions.
+Closed-set it is tested on the objects it was trained on; "unseen" trains on three quarters of the
+objects and is tested on the others, so its gallery holds a quarter of the classes."""
 
 
 def main(
@@ -106,11 +106,9 @@ def judge(source: Source, variant: Variant, names: tuple[str, str], protocol: Pr
     method = CLASSES[variant.method](backbone, variant.config, SEED)
     method.oracle = arranged.train.class_rows
     fit(method, arranged.train.images)
-    directions = protocol.score(
-        embeddings(method, arranged.test), arranged, seed=SEED, trained=variant.oracle
-    )
+    both = embeddings(method, arranged.test)
     row = {"name": variant.name, "seed": SEED, "pair": list(names), "protocol": protocol.name}
-    return row | {"directions": directions}
+    return row | {"directions": protocol.score(both, arranged, seed=SEED, trained=variant.oracle)}
 
 
 def embedded_domains(source: Source) -> list[Embeddings]:

@@ -1,4 +1,4 @@
-"""Class names as texts in the words of a domain: an ensemble of templates, one L2-normalised row a class.
+"""Class names in the words of a domain: an ensemble of templates, one L2-normalised row per class.
 
 Source: prompt ensembles of CLIP (Radford et al., ICML 2021, section 3.1.4); templates by domain are INFERRED
 for CLAIR (BMVC 2025, arXiv:2508.12290), whose abstract names domain-specific texts only as such.

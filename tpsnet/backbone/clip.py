@@ -16,17 +16,18 @@ class Backbone(nn.Module):
     """A CLIP model that takes RGB in [0, 1] and gives L2-normalised vectors.
 
     Args:
-        clip: a model built by open_clip.
-        tokenizer: its tokenizer.
-        mean: per-channel mean of the model's preprocessing.
-        std: per-channel standard deviation of the model's preprocessing.
+        clip: A model built by open_clip.
+        tokenizer: The model's tokenizer.
+        mean: Per-channel mean of the model's preprocessing.
+        std: Per-channel standard deviation of the model's preprocessing.
 
     Attributes:
-        dim: length of an embedding.
-        token_dim: channels of an image token.
-        image_size: side of the square input in pixels.
-        identity: checksum of the weights as they were loaded; a copy that is trained on keeps it.
-        model: address that it was loaded from, see ``load_backbone``; ``pretrained`` its tag.
+        dim: Length of an embedding.
+        token_dim: Channels of an image token.
+        image_size: Side of the square input in pixels.
+        identity: Checksum of the weights as they were loaded; a copy that is trained further keeps it.
+        model: Name or address that the model was loaded from, see ``load_backbone``.
+        pretrained: Tag or file of the weights; ``None`` where an address needs none.
     """
 
     model: str = ""
@@ -69,9 +70,9 @@ class Backbone(nn.Module):
         """Freeze everything but the last groups of the image tower, and give their parameters.
 
         Args:
-            groups: how many, as open_clip counts them (``--lock-image-unlocked-groups``): the last blocks,
-                and the projection with them or as a group of its own; of a ModifiedResNet, which open_clip
-                locks as a whole, the last layers. 0 is nothing, too many are all.
+            groups: Number of groups as open_clip counts them (``--lock-image-unlocked-groups``): the last
+                blocks, and the projection with them or as a group of its own. Of a ModifiedResNet, which
+                open_clip locks as a whole, they are the last layers. 0 unlocks nothing, too many unlock all.
         """
         self.requires_grad_(False)
         if groups and isinstance(self.tower, ModifiedResNet):
@@ -123,9 +124,9 @@ class Backbone(nn.Module):
         """L2-normalised embeddings of token sequences in which learned vectors stand in for some words.
 
         Args:
-            tokens: token ids; the ids under the learned vectors are placeholders.
-            contexts: the learned vectors, in the text tower's width.
-            start: position of the first learned vector in the sequence.
+            tokens: Token ids; the ids under the learned vectors are placeholders.
+            contexts: The learned vectors, in the text tower's width.
+            start: Position of the first learned vector in the sequence.
         """
         stop = start + contexts.shape[1]
 

@@ -11,7 +11,7 @@ from tpsnet.types import Images
 
 
 def autocast(device: torch.device | str) -> torch.autocast:
-    """bfloat16 where the device computes it natively, else nothing: for encoders only.
+    """Autocast to bfloat16 where the device computes it natively, else to nothing; for encoders only.
 
     Losses, Fourier transforms and k-means stay in float32.
     """
@@ -36,7 +36,7 @@ def embed_all(
     Where encoders run in bfloat16, the last digits of a vector depend on how many images share its batch.
 
     Args:
-        encode: From RGB in [0, 1], (batch, 3, size, size), to L2-normalised rows (batch, dim).
+        encode: Maps RGB in [0, 1], (batch, 3, size, size), to L2-normalised rows (batch, dim).
         images: The images.
         batch_size: How many images are encoded at a time.
         device: Where ``encode`` lives.
@@ -45,7 +45,7 @@ def embed_all(
         L2-normalised rows in float32 on the CPU.
 
     Raises:
-        InputError: a vector is zero or not finite.
+        InputError: A vector is zero or not finite.
     """
     rows = []
     with autocast(device):

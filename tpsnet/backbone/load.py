@@ -28,11 +28,11 @@ def load_backbone(
         model: An open_clip name such as ``"ViT-B-16"``; ``"local-dir:FOLDER"`` where the folder holds
             ``open_clip_config.json`` and safetensors weights; ``"moco:FILE"``, a MoCo-v2 checkpoint; or
             ``"embedded"``, the small CLIP that ships with the package.
-        pretrained: pretrained tag (downloads) or weights file of a named model; an address needs none.
-        device: where the model lives.
+        pretrained: Pretrained tag (downloads) or weights file of a named model; an address needs none.
+        device: Where the model lives.
 
     Raises:
-        InputError: the name, the folder, the file or the device does not exist, the folder is not an
+        InputError: The name, the folder, the file or the device does not exist, the folder is not an
             open_clip model, or its preprocessing is not "shorter side, then centre crop", which is what
             ``data`` does.
     """

@@ -24,13 +24,13 @@ class MoCo(nn.Module):
     """A ResNet-50 with MoCo-v2's two-layer head: RGB in [0, 1] to L2-normalised vectors, no texts.
 
     Args:
-        tower: the network, head included.
+        tower: The network, head included.
 
     Attributes:
-        dim: length of an embedding.
-        image_size: side of the square input in pixels.
-        identity: checksum of the weights as they were loaded.
-        model: address that it was loaded from, see ``load_backbone``.
+        dim: Length of an embedding.
+        image_size: Side of the square input in pixels.
+        identity: Checksum of the weights as they were loaded.
+        model: Address that the model was loaded from, see ``load_backbone``.
     """
 
     image_size = 224
@@ -66,11 +66,12 @@ def load_moco(file: Path, device: str = "cpu") -> MoCo:
     Only tensors and plain containers are unpickled (``weights_only``), no code.
 
     Args:
-        file: e.g. ``moco_v2_800ep_pretrain.pth.tar``.
-        device: where the model lives.
+        file: The checkpoint, e.g. ``moco_v2_800ep_pretrain.pth.tar``.
+        device: Where the model lives.
 
     Raises:
-        InputError: no such file, not such a file, or another network than a ResNet-50 with that head.
+        InputError: The file is missing, is no such checkpoint, or holds another network than a ResNet-50 with
+            that head.
     """
     if not file.is_file():
         raise InputError(f"no file {file}; moco: needs a MoCo version 2 checkpoint")

@@ -47,9 +47,9 @@ def swap_amplitude(
     """The phase of ``content`` under the amplitude of ``style``, channel by channel, in [0, 1].
 
     Args:
-        content: RGB in [0, 1], gives the phase.
-        style: RGB in [0, 1], gives the amplitude.
-        share: how much of the style's amplitude is taken, 0 (the content itself) to 1.
+        content: RGB images in [0, 1] that give the phase.
+        style: RGB images in [0, 1] that give the amplitude.
+        share: Share of the style's amplitude, from 0 (the content itself) to 1.
 
     Source: amplitude mixing as in FACT (CVPR 2021).
     """
@@ -65,9 +65,9 @@ class PhaseEncoder(nn.Module):
     The layer kinds are the paper's; channels, stride and pooled size are INFERRED.
 
     Args:
-        dim: length of the feature.
-        channels: of the convolution.
-        pooled: side of the pooled map.
+        dim: Length of the feature.
+        channels: Number of channels of the convolution.
+        pooled: Side of the pooled map.
     """
 
     def __init__(self, dim: int, channels: int = 32, pooled: int = 7) -> None:
@@ -81,6 +81,6 @@ class PhaseEncoder(nn.Module):
         self.project = nn.Linear(channels * pooled * pooled, dim)
 
     def forward(self, phase: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch dim"]:
-        """Features of phase images, not normalised."""
+        """Features of phase images, not L2-normalised."""
         maps = F.adaptive_avg_pool2d(self.convolve(phase), self.pooled)
         return self.project(maps.flatten(1)).float()

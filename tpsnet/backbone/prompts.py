@@ -8,7 +8,7 @@ INFERRED (CLIP-ReID, AAAI 2023; CoOp, IJCV 2022).
 extra learnable prompts that carry over to unseen classes; that of its texts is INFERRED, the context shared
 by all classes of CoOp, which here stands before the words of the domain.
 
-Ours differs: all texts of a domain are encoded in **one** text pass a step, instead of one pass per sample.
+Ours differs: all texts of a domain are encoded in **one** text pass per step, instead of one pass per sample.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class DomainPrompts(nn.Module):
 
     Args:
         backbone: Backbone whose text tower encodes the prompts; it is not registered as a submodule.
-        n_classes: Number of prompts, one a cluster.
+        n_classes: Number of prompts, one per cluster.
         n_context: Number of learned vectors in a prompt (M).
         seed: Seed of the initial contexts.
     """

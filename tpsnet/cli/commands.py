@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def parse(argv: Sequence[str]) -> Callable[[], None]:
-    """The command that ``argv`` asks for."""
+    """The command that ``argv`` names."""
     name, rest = (argv[0], argv[1:]) if argv else ("", ())
     if name == "train":
         from tpsnet.cli.train import parse_train

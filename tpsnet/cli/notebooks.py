@@ -58,7 +58,7 @@ def run_notebook(
 ) -> None:
     """Execute ``source`` in its own folder and write the executed notebook to ``output``.
 
-    What the cells print appears on stdout as they print it, between one line a cell.
+    What the cells print appears on stdout as they print it, between one line per cell.
 
     Args:
         source: A notebook whose first code cell is tagged ``parameters``.

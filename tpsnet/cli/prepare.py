@@ -19,7 +19,7 @@ class Prepare:
     """Side of the decoded images in pixels: the image size of the CLIP to be used."""
 
     def __call__(self) -> None:
-        """Print the counts of each domain; unreadable images are named one a line, and are an error."""
+        """Print the counts of each domain; unreadable images are named one per line, and are an error."""
         if self.size < 1:
             raise InputError(f"--size {self.size}: give a positive number of pixels")
         skipped = 0

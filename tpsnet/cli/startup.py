@@ -21,7 +21,7 @@ def faiss_clash(installed: Mapping[str, str]) -> str | None:
     """Name two faiss packages in one environment.
 
     Args:
-        installed: version of each distribution, by its canonical name.
+        installed: Version of each distribution, by its canonical name.
 
     Returns:
         One line with the way to mend it, or ``None``.
@@ -39,8 +39,8 @@ def pair_mismatch(installed: Mapping[str, str], wanted: str | None) -> str | Non
     """Name a torch that torchvision does not accept, or a missing half of the pair.
 
     Args:
-        installed: version of each distribution, by its canonical name.
-        wanted: the versions of torch that torchvision asks for, e.g. ``">=2.14.0"``; ``None``: any.
+        installed: Version of each distribution, by its canonical name.
+        wanted: Versions of torch that torchvision accepts, e.g. ``">=2.14.0"``; ``None`` stands for any.
 
     Returns:
         One line with the way to mend it, or ``None``.

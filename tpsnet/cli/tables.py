@@ -34,7 +34,7 @@ from tpsnet.report import results_markdown, universal_markdown, zero_shot_markdo
 
 @dataclass(frozen=True)
 class Filling:
-    """What all tables are asked for."""
+    """The options that all tables share."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the trained rows, and of classes where the protocol draws them."""
@@ -49,7 +49,7 @@ class Filling:
     def table(
         self, folder: Path, protocols: tuple[Protocol, ...], pairs: tuple[tuple[str, str], ...]
     ) -> Table:
-        """The table without its variants, on the pairs that are asked for, else on the given ones."""
+        """The table without its variants, on the pairs that the user names, else on the given ones."""
         if not (self.seeds and (self.workers is None or self.workers > 0)):
             raise InputError("--seeds needs at least one seed, and --workers at least 1")
         asked = tuple(map(_pair, self.pairs)) or pairs

@@ -21,7 +21,7 @@ class Hubs:
 
     Attributes:
         occurrence: :math:`N_k` of each gallery image.
-        wrong: How often it was returned to a query of another class.
+        wrong: How often each was returned to a query of another class.
         skewness: Third standardised moment of :math:`N_k`; 0 where all are returned equally often.
     """
 
@@ -36,10 +36,10 @@ def hubs(query: Embeddings, gallery: Embeddings, k: int = 15) -> Hubs:
     Args:
         query: The queries; rejected ones get no answer and count nowhere.
         gallery: The gallery.
-        k: Depth.
+        k: Number of results per query.
 
     Raises:
-        InputError: see ``rank``.
+        InputError: The pair cannot be ranked, see ``rank``.
     """
     found = rank(query, gallery, k)
     answered = ~found.rejected
@@ -65,7 +65,8 @@ def style_before_class(query: Embeddings, gallery: Embeddings) -> Int[Tensor, " 
         Positions in ``query``; −1 where the nearest of all is in the gallery, or is of the right class.
 
     Raises:
-        InputError: see ``rank``; a single query has no other image of its domain.
+        InputError: The pair cannot be ranked, see ``rank``, or there is a single query, which has no other
+            image of its domain.
     """
     if len(query) < 2:
         raise InputError(
@@ -88,14 +89,14 @@ def flipped(
     Args:
         before: Queries and gallery through one method.
         after: The same images through another.
-        k: Depth.
+        k: Number of results per query.
 
     Returns:
         Positions of the queries that ``after`` gains, and of those that it loses. A rejected query has no
         hit.
 
     Raises:
-        InputError: the two are not of the same images; see ``rank``.
+        InputError: The two are not of the same images, or cannot be ranked, see ``rank``.
     """
     if any(a.paths != b.paths for a, b in zip(before, after, strict=True)):
         raise InputError(

@@ -36,11 +36,11 @@ class Facts:
     Attributes:
         query_domain: Name of the queries' domain.
         gallery_domain: Name of the gallery's domain.
-        n_query: Queries, with and without a match.
-        n_gallery: Images in the gallery.
-        n_classes: Classes that are in both.
-        n_unmatched: Queries without a relevant item in the gallery.
-        engine: Who ranked; no number depends on it.
+        n_query: Number of queries, with and without a match.
+        n_gallery: Number of images in the gallery.
+        n_classes: Number of classes that are in both domains.
+        n_unmatched: Number of queries without a match, that is, without a relevant item in the gallery.
+        engine: Engine that ranked; no number depends on it.
     """
 
     query_domain: str
@@ -57,10 +57,10 @@ class Scores:
     """The numbers of one direction, in percent.
 
     Attributes:
-        precision: P@k for each k, the field's convention.
-        plain_precision: P@k for each k, hits over k.
-        mean_ap: mAP.
-        facts: Of the images and the ranking.
+        precision: P@k for each k, by the field's convention.
+        plain_precision: Plain P@k for each k, that is, hits over k.
+        mean_ap: Mean average precision (mAP).
+        facts: Facts of the images and the ranking.
         detection: What ``detection`` returns; empty where no rule was applied.
     """
 
@@ -96,11 +96,11 @@ def evaluate(
         query: The queries.
         gallery: The gallery, of another domain.
         ks: Depths of P@k.
-        engine: See ``rank``.
-        chunk: Queries ranked at once; no number depends on it.
+        engine: Engine that ranks, see ``rank``.
+        chunk: Number of queries ranked at once; no number depends on it.
 
     Raises:
-        InputError: query and gallery are one domain or have no class in common, a k is larger than the
+        InputError: Query and gallery are one domain or have no class in common, a k is larger than the
             gallery, or the pair cannot be ranked (see ``iter_rankings``).
     """
     check_pair(query, gallery, ks)
@@ -132,7 +132,7 @@ def average_precision(relevant: Bool[Tensor, "query gallery"]) -> Float64[Tensor
         relevant: The whole gallery's relevance, best first; a shortened ranking gives another number.
 
     Returns:
-        One value a row; zero where nothing is relevant.
+        One value per row; zero where nothing is relevant.
     """
     row, _, precision = precision_at_hits(relevant)
     total = torch.zeros(len(relevant), dtype=torch.float64).index_add_(0, row, precision)
@@ -142,7 +142,7 @@ def average_precision(relevant: Bool[Tensor, "query gallery"]) -> Float64[Tensor
 def precision_at_hits(
     relevant: Bool[Tensor, "query k"],
 ) -> tuple[Int[Tensor, " hit"], Int[Tensor, " hit"], Float64[Tensor, " hit"]]:
-    """Of every hit, row by row, best first: its row, its number there (from 1), precision at its rank."""
+    """For every hit, row by row, best first: its row, its number there (from 1), precision at its rank."""
     row, place = relevant.nonzero(as_tuple=True)
     found = relevant.sum(dim=1)
     before = found.cumsum(0) - found  # relevant items in the rows above
@@ -151,7 +151,7 @@ def precision_at_hits(
 
 
 def check_pair(query: Embeddings, gallery: Embeddings, ks: tuple[int, ...]) -> None:
-    """Refuse what no metric can be taken of; see ``evaluate``."""
+    """Refuse a pair that no metric can be computed on; see ``evaluate``."""
     if query.domain == gallery.domain:
         raise InputError(
             f"query and gallery are both {query.domain!r}, each query would find itself; choose two domains"
@@ -166,7 +166,7 @@ def check_pair(query: Embeddings, gallery: Embeddings, ks: tuple[int, ...]) -> N
 
 
 def facts_of(query: Embeddings, gallery: Embeddings, n_relevant: Int[Tensor, " query"], engine: str) -> Facts:
-    """What was ranked, and by whom."""
+    """What was ranked, and by which engine."""
     return Facts(
         query_domain=query.domain,
         gallery_domain=gallery.domain,

@@ -30,7 +30,7 @@ def family(name: str) -> str:
     """The key in ``METRICS`` of a metric's name, e.g. ``"P@k"`` of ``"P@5"``.
 
     Raises:
-        InputError: no such metric.
+        InputError: There is no such metric.
     """
     found = re.sub(r"@\d+", "@k", name)
     if found not in METRICS:
@@ -63,7 +63,7 @@ class ProtocolCard(Facts):
         label_spaces: Which classes were taken from which domain.
         split: Which images are used for what.
         epoch: Which epoch's weights were used.
-        seeds: Of the training runs behind the numbers; empty where nothing is random.
+        seeds: Seeds of the training runs behind the numbers; empty where nothing is random.
         similarity: What is compared, and how it is normalised.
         self_match: Whether a query can find itself.
         unmatched: What becomes of queries without a match in P@k and mAP.
@@ -126,7 +126,7 @@ def protocol_card(
         label_spaces: Which classes were taken from which domain.
         split: Which images are used for what.
         epoch: Which epoch's weights made the embeddings.
-        seeds: Of the training runs.
+        seeds: Seeds of the training runs; empty where nothing is random.
     """
     metrics = {name: definition(name) for name in scores.metrics()}
     return ProtocolCard(

@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 def of_majority(clusters: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Whether an image's class is the most frequent one of its cluster; of equal ones the first is.
+    """Whether an image's class is the most frequent one of its cluster; of equal ones the first counts.
 
     Args:
-        clusters: Cluster of each image, from 0.
-        labels: Class of each image, from 0.
+        clusters: Cluster of each image, counted from 0.
+        labels: Class of each image, counted from 0.
     """
     size = int(labels.max()) + 1
     counts = torch.bincount(clusters * size + labels, minlength=(int(clusters.max()) + 1) * size)

@@ -25,7 +25,7 @@ Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, score
 ENGINES = ("auto", "torch", "faiss")
 # Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
 FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
-MARGIN = 16  # candidates beyond k: room for near ties at the edge
+MARGIN = 16  # candidates beyond k, for near ties at the edge
 BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
 GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
@@ -38,14 +38,14 @@ def rank(
 
     Args:
         query: L2-normalised embeddings of the query images.
-        gallery: those of the gallery images; same class table and width as ``query``.
-        k: how many images to return; all of them by default, which takes memory O(query × gallery).
-        engine: ``"torch"`` or ``"faiss"``, which return the same; ``"auto"`` takes the quicker one, see
-            ``resolve_engine``.
-        chunk: queries ranked at once; the result does not depend on it.
+        gallery: L2-normalised embeddings of the gallery images, of the same class table and width.
+        k: Number of results per query; by default the whole gallery, in memory O(query × gallery).
+        engine: Engine that ranks: ``"torch"`` or ``"faiss"``, which return the same; ``"auto"`` takes the
+            quicker one, see ``resolve_engine``.
+        chunk: Number of queries ranked at once; the result does not depend on it.
 
     Raises:
-        InputError: see ``iter_rankings``.
+        InputError: The pair cannot be ranked, see ``iter_rankings``.
     """
     parts = list(iter_rankings(query, gallery, k, engine, chunk))
     return Ranking(
@@ -63,7 +63,7 @@ def iter_rankings(
     """What ``rank`` returns, ``chunk`` queries at a time: memory O(chunk × gallery).
 
     Raises:
-        InputError: the class tables or widths differ, ``k`` is below one or above the gallery's size, the
+        InputError: The class tables or widths differ, ``k`` is below one or above the gallery's size, or the
             engine is unknown or not installed.
     """
     k = len(gallery) if k is None else k
@@ -81,14 +81,14 @@ def iter_rankings(
 
 
 def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
-    """``"torch"`` or ``"faiss"``: who ranks, for a call of ``rank`` with these arguments.
+    """``"torch"`` or ``"faiss"``: the engine that ranks for a call of ``rank`` with these arguments.
 
     ``"auto"`` takes faiss where it is installed, the gallery has ``FAISS_GALLERY`` images or more, and ``k``
     (the whole gallery where ``None``) is at most ``FAISS_SHARE`` of it. An index on a GPU cannot return more
     than ``GPU_MAX_K`` candidates; torch ranks beyond, also where faiss is forced.
 
     Raises:
-        InputError: the engine is unknown, or faiss is forced and not installed.
+        InputError: The engine is unknown, or faiss is forced and not installed.
     """
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r} is unknown; choose from {', '.join(ENGINES)}")
@@ -211,7 +211,7 @@ def _proposals(index, queries: Float[Tensor, "query dim"], k: int) -> tuple[Tens
 
 
 def _faiss() -> ModuleType | None:
-    """The module where it is installed."""
+    """The faiss module, or ``None`` where it is not installed."""
     try:
         import faiss
     except ImportError:

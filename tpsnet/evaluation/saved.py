@@ -19,7 +19,7 @@ def save_both(folder: Path, protocol: str, method: str, both: Both) -> None:
     """Write the queries and the gallery of one method under one protocol.
 
     Raises:
-        InputError: the folder cannot be written. Half a pair is never taken for a whole one.
+        InputError: The folder cannot be written. Half a pair is never taken for a whole one.
     """
     query, gallery = (folder / protocol / method / f"{role}.safetensors" for role in ("query", "gallery"))
     try:
@@ -34,11 +34,12 @@ def load_saved(folder: Path, baselines: Sequence[str] = ()) -> dict[str, dict[st
     """All that ``save_both`` has left in a folder: protocol to method to queries and gallery.
 
     Args:
-        folder: The folder.
+        folder: Folder that ``save_both`` has written to.
         baselines: Methods that stand in front, in this order; the others follow by name.
 
     Raises:
-        InputError: nothing is there; half of a pair is missing; methods of one protocol embed other images.
+        InputError: Nothing is there, half of a pair is missing, or methods of one protocol embed
+            other images.
     """
 
     def place(query: Path) -> tuple:
@@ -87,7 +88,7 @@ def method_of(saved: dict[str, dict[str, Both]], protocol: str, method: str) -> 
     """Queries and gallery of one method.
 
     Raises:
-        InputError: no such protocol or method.
+        InputError: There is no such protocol or method.
     """
     if protocol not in saved:
         there = ", ".join(saved)

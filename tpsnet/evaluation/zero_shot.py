@@ -45,11 +45,11 @@ class ZeroShotScores:
     """The numbers of one direction, in percent.
 
     Attributes:
-        mean_ap: mAP by the mode.
-        mean_ap_at: mAP@k for each k, by the mode.
-        plain_precision: P@k for each k, hits over k.
-        mode: Which definition, see above.
-        facts: Of the images and the ranking.
+        mean_ap: Mean average precision (mAP) by the mode.
+        mean_ap_at: The mAP@k for each k, by the mode.
+        plain_precision: Plain P@k for each k, that is, hits over k.
+        mode: Definition that was used, see the module.
+        facts: Facts of the images and the ranking.
     """
 
     mean_ap: float
@@ -81,13 +81,13 @@ def evaluate_zero_shot(
     Args:
         query: The queries.
         gallery: The gallery, of another domain.
-        ks: Depths.
-        mode: Which definition, see above.
-        engine: See ``rank``.
-        chunk: Queries ranked at once; no number depends on it.
+        ks: Depths of mAP@k and of plain P@k.
+        mode: Definition that was used, see the module.
+        engine: Engine that ranks, see ``rank``.
+        chunk: Number of queries ranked at once; no number depends on it.
 
     Raises:
-        InputError: an unknown mode, or what ``evaluate`` refuses.
+        InputError: The mode is unknown, or ``evaluate`` would refuse the pair.
     """
     if mode not in MODES:
         raise InputError(f"no mode {mode!r} of the zero-shot metrics; choose one of {', '.join(MODES)}")
@@ -120,9 +120,9 @@ def average_precision_at(
 
     Args:
         relevant: Relevance of the ranking, best first.
-        n_relevant: Relevant items in the gallery, positive.
-        k: Depth.
-        mode: Which definition.
+        n_relevant: Number of relevant items in the gallery; must be positive.
+        k: Number of results that count.
+        mode: Definition to use, see the module.
     """
     relevant = relevant[:, :k]
     row, nth, precision = precision_at_hits(relevant)

@@ -33,7 +33,7 @@ class Arranged:
     test: Pair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What all protocols share.
 
@@ -41,9 +41,11 @@ class Protocol:
         lists: Folder with ``DOMAIN_train.txt`` and ``DOMAIN_test.txt`` for each domain, as DomainNet
             publishes them; training sees the first, queries and galleries are of the second. By default
             all images are in both.
+        engine: Which engine ranks, see ``evaluation.rank``; all of them give the same numbers.
     """
 
     lists: Path | None = None
+    engine: Literal["auto", "torch", "faiss"] = "auto"
 
     name: ClassVar[str]
     rejects: ClassVar[bool] = False  # whether methods also say which queries have no match
@@ -119,7 +121,7 @@ class Closed(Protocol):
     def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
         """Both directions."""
         seeds = (seed,) if trained else ()
-        scores = (evaluate(*way, ks=self.ks) for way in (both, both[::-1]))
+        scores = (evaluate(*way, ks=self.ks, engine=self.engine) for way in (both, both[::-1]))
         return [self._direction(s, "all", "closed", "all", seeds) for s in scores]
 
 
@@ -157,7 +159,7 @@ class Universal(Protocol):
     def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
         """The one direction, with detection."""
         spaces = f"{self.spaces}, drawn by seed {seed}"
-        scores = evaluate(*both, ks=self.ks)
+        scores = evaluate(*both, ks=self.ks, engine=self.engine)
         return [self._direction(scores, "all", spaces, "all", (seed,) if trained else ())]
 
 
@@ -208,7 +210,7 @@ class ZeroShot(Protocol):
         queries, found = self.kept(both, arranged), []
         for kind, galleries in (("unseen", queries), ("generalised", both)):
             for q, g in ((0, 1), (1, 0)):
-                scores = evaluate_zero_shot(queries[q], galleries[g], ks=self.ks, mode=self.mode)
+                scores = evaluate_zero_shot(queries[q], galleries[g], self.ks, self.mode, self.engine)
                 spaces, split = (
                     f"zero-shot, {kind} gallery",
                     "trained on seen classes, queries of unseen ones",
@@ -219,9 +221,9 @@ class ZeroShot(Protocol):
 
 PROTOCOLS: dict[str, Protocol] = {
     "closed": Closed(),
-    "partial": Universal(spaces="partial"),
-    "open": Universal(spaces="open"),
-    "opda": Universal(spaces="opda"),
+    "partial": Universal("partial"),
+    "open": Universal("open"),
+    "opda": Universal("opda"),
     "zero-shot": ZeroShot(),
 }
 

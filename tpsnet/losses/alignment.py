@@ -19,11 +19,11 @@ from torch import Tensor
 
 
 def domain_adversary(first: Float[Tensor, " batch"], second: Float[Tensor, " batch2"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the domain classifier, mean over all images of both domains.
+    """Binary cross-entropy of the domain classifier, averaged over all images of both domains.
 
     Args:
-        first: logits of images of the first domain (the classifier should say yes).
-        second: logits of images of the second.
+        first: Logits of the first domain's images, for which the classifier should say yes.
+        second: Logits of the second domain's images.
     """
     logits = torch.cat([first, second])
     truth = torch.cat([torch.ones_like(first), torch.zeros_like(second)])
@@ -51,8 +51,8 @@ def structure_preservation(
     """How far the pairwise cosines and distances have moved from those of the frozen copy.
 
     Args:
-        z: embeddings, L2-normalised rows.
-        frozen: the same views through the frozen copy; L2-normalised rows, no gradient.
+        z: Embeddings as L2-normalised rows.
+        frozen: Embeddings of the same views by the frozen copy, as L2-normalised rows without gradient.
 
     Returns:
         The mean over all ordered pairs, the images with themselves included (they add zero).
@@ -63,5 +63,8 @@ def structure_preservation(
 
 
 def _distances(z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch batch"]:
-    """Without the matrix product, whose root is noise on the diagonal; the gradient there is zero."""
+    """Pairwise distances, without the matrix product, whose root is noise on the diagonal.
+
+    The gradient on the diagonal is zero.
+    """
     return torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist")

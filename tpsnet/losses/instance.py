@@ -1,12 +1,12 @@
-r"""Instance contrast against a memory: each embedding finds its own slowly moving row among the batch's.
+r"""Instance contrast against a memory bank: each embedding picks its own slowly moving row in the batch.
 
 .. math:: L = -\frac1B \sum_i
           \log \frac{e^{\langle z_i, m_{o(i)}\rangle/\tau}}{\sum_j e^{\langle z_i, m_j\rangle/\tau}}
 
 Source: L_INCE of UEM (NeurIPS 2024, arXiv:2403.05690), eq. 6.
 Ours differs: the mean over the batch, where the paper prints a sum; its other terms are means, and a sum
-would weigh this one B times as much (INFERRED); and an image that a batch holds twice has one memory row in
-it, o(i), so that it is not its own competitor.
+would weigh this one B times as much (INFERRED); and an image that a batch holds twice has one memory row,
+o(i), so that it is not its own competitor.
 """
 
 import torch.nn.functional as F
@@ -21,13 +21,13 @@ def instance_contrast(
     *,
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of each row against the memory rows of the batch.
+    """Cross-entropy of each row against the batch's rows of the memory bank.
 
     Args:
-        z: embeddings, L2-normalised rows.
-        memory: the memory rows of the batch's images, each once; L2-normalised rows, no gradient.
-        own: each image's row of ``memory``.
-        temperature: of the softmax, positive.
+        z: Embeddings as L2-normalised rows.
+        memory: Rows of the memory bank for the batch's images, each once; L2-normalised, without gradient.
+        own: Index of each image's row in ``memory``.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
         The mean over the batch; zero for a single image, which has no competitor.

@@ -1,6 +1,6 @@
 r"""Contrast between the images of one domain and its class prompts, in both directions, and label repair.
 
-With L2-normalised rows :math:`I_i` (images of the batch), :math:`T_c` (one text a class), labels
+With L2-normalised rows :math:`I_i` (images of the batch), :math:`T_c` (one text per class), labels
 :math:`y_i`, the images :math:`P_c = \{i : y_i = c\}` of a class, and
 :math:`s_{ic} = \langle I_i, T_c\rangle / \tau`:
 
@@ -46,11 +46,11 @@ def image_to_text(
     r"""Each image picks its text among all texts: :math:`L_{i2t}`; smoothed, :math:`L_{i2tce}`.
 
     Args:
-        images: image embeddings, L2-normalised rows.
-        texts: one L2-normalised row a class, of the images' own domain.
-        labels: class of each image: a pseudo-label, or what ``repair_labels`` returns.
-        temperature: of the softmax, positive; CLIP's own is 0.01.
-        smoothing: :math:`\varepsilon` in [0, 1]: the share of the target spread evenly over all classes.
+        images: Image embeddings as L2-normalised rows.
+        texts: Text embeddings of the images' own domain, one L2-normalised row per class.
+        labels: Class of each image: a pseudo-label, or what ``repair_labels`` returns.
+        temperature: Softmax temperature; must be positive. CLIP's own is 0.01.
+        smoothing: Share :math:`\varepsilon` of the target, in [0, 1], that is spread evenly over all classes.
 
     Returns:
         The mean over images.
@@ -68,10 +68,10 @@ def text_to_image(
     r"""Each text picks its images among the batch: :math:`L_{t2i}`, a supervised contrast.
 
     Args:
-        texts: one L2-normalised row a class, of the images' own domain.
-        images: image embeddings, L2-normalised rows.
-        labels: class of each image, a pseudo-label.
-        temperature: of the softmax, positive.
+        texts: Text embeddings of the images' own domain, one L2-normalised row per class.
+        images: Image embeddings as L2-normalised rows.
+        labels: Pseudo-label of each image.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
         The mean over the classes that have an image in the batch; an absent class costs nothing, and so does
@@ -93,11 +93,11 @@ def repair_labels(
     clusters' labels for some epochs first.
 
     Args:
-        images: image embeddings, L2-normalised rows.
-        texts: one L2-normalised row a class, of the images' own domain.
+        images: Image embeddings as L2-normalised rows.
+        texts: Text embeddings of the images' own domain, one L2-normalised row per class.
 
     Returns:
-        Class ids, int64; of equally near texts the lowest id.
+        Class ids as int64; among equally near texts the lowest id wins.
     """
     with torch.no_grad():
         return (images @ texts.T).argmax(dim=1)

@@ -24,11 +24,11 @@ def prototype_contrast(
     """Cross-entropy between each row's targets and its softmax over the prototypes, averaged over the votes.
 
     Args:
-        z: embeddings, L2-normalised rows.
-        prototypes: one L2-normalised row a class, e.g. momentum means of a cluster.
-        targets: non-negative weights. A row that sums to one is a full vote, a row that sums to less is a
-            doubtful one, a row of zeros abstains.
-        temperature: of the softmax, positive.
+        z: Embeddings as L2-normalised rows.
+        prototypes: One L2-normalised row per class, e.g. the momentum mean of a cluster.
+        targets: Non-negative weights. A row that sums to one is a full vote, a row that sums to less is a
+            doubtful one, and a row of zeros abstains.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
         The mean cost of a vote; exactly zero, with zero gradient, when every row abstains.

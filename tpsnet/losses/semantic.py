@@ -4,7 +4,7 @@ r"""Semantic enhancement: every embedding is drawn to the prototypes, the likeli
           \qquad w_{ic} = \mathrm{softmax}_c(\langle z_i, p_c\rangle/\tau)
 
 Source: UEM (NeurIPS 2024, arXiv:2403.05690), eq. 11. That the gradient also flows through the weights is
-INFERRED. The formula is as printed; UEM hands it prototypes brought to unit length.
+INFERRED. The formula is as printed; UEM hands it L2-normalised prototypes.
 """
 
 import torch
@@ -18,9 +18,9 @@ def semantic_enhancement(
     """Expected distance to the prototypes under each row's own softmax over them.
 
     Args:
-        z: embeddings, L2-normalised rows.
-        prototypes: the unified set of the embeddings' domain.
-        temperature: of the softmax, positive.
+        z: Embeddings as L2-normalised rows.
+        prototypes: Unified prototypes of the embeddings' domain.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
         The mean over the batch.

@@ -6,7 +6,7 @@ With L2-normalised rows z, labels y, confidences w, and :math:`s_{ia} = \langle 
     L = \frac{1}{\sum_i w_i} \sum_i w_i \, \frac{-1}{|P_i|} \sum_{p \in P_i}
         \log \frac{e^{s_{ip}}}{\sum_{a \in A_i} e^{s_{ia}}}, \qquad P_i = \{p \in A_i : y_p = y_i\}
 
-Within a domain :math:`A_i` are the other rows of the batch; across domains, all rows of the other domain's.
+Within a domain, :math:`A_i` are the other rows of the batch; across domains, all rows of the other domain.
 
 Source: CLAIR (BMVC 2025, arXiv:2508.12290) names an inter-instance and an inter-domain contrast on labels
 refined by confidence. The formula is INFERRED: supervised contrast (Khosla et al., NeurIPS 2020, the mean
@@ -29,10 +29,10 @@ def inter_instance(
     """Pull together what one domain's pseudo-labels call the same.
 
     Args:
-        z: embeddings of one domain (two views of an image are two rows), L2-normalised rows.
-        labels: pseudo-labels.
-        confidence: non-negative weight of each anchor; all equal, this is plain supervised contrast.
-        temperature: of the softmax, positive.
+        z: Embeddings of one domain as L2-normalised rows; two views of an image are two rows.
+        labels: Pseudo-label of each row.
+        confidence: Non-negative weight of each anchor; equal weights give plain supervised contrast.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
         The weighted mean; exactly zero, with zero gradient, when no anchor has a positive or a weight.
@@ -54,15 +54,15 @@ def inter_domain(
     """Pull anchors of one domain to what the other domain's pseudo-labels call the same.
 
     Args:
-        z: embeddings of the anchors' domain, L2-normalised rows.
-        labels: their pseudo-labels.
-        confidence: non-negative weight of each anchor.
-        other: embeddings of the other domain, L2-normalised rows.
-        other_labels: their pseudo-labels, of the same class table.
-        temperature: of the softmax, positive.
+        z: Embeddings of the anchors' domain as L2-normalised rows.
+        labels: Pseudo-labels of the anchors.
+        confidence: Non-negative weight of each anchor.
+        other: Embeddings of the other domain as L2-normalised rows.
+        other_labels: Pseudo-labels of ``other``, from the same class table.
+        temperature: Softmax temperature; must be positive.
 
     Returns:
-        As ``inter_instance``.
+        The same weighted mean as ``inter_instance``.
     """
     return _weighted(z @ other.T / temperature, labels[:, None] == other_labels, confidence)
 

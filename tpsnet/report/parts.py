@@ -20,7 +20,7 @@ def tidy(rows: Iterable[dict]) -> pd.DataFrame:
     """One line for each value of each row and direction.
 
     Args:
-        rows: What a table returns; see ``experiments``.
+        rows: Rows that a table returns, see ``experiments``.
 
     Returns:
         ``COLUMNS`` in the order of the rows. Values are in percent, null ones NaN; a pair is "line ↔ flat".
@@ -39,9 +39,9 @@ def means(frame: pd.DataFrame, row: str, column: str) -> pd.DataFrame:
 
     Args:
         frame: What ``tidy`` returns, or a part of it.
-        row: Which of its columns names the rows.
-        column: Which names the columns; metrics come in the order of ``METRICS``, those without a value not
-            at all.
+        row: Column of ``frame`` that names the rows.
+        column: Column of ``frame`` that names the columns; metrics come in the order of ``METRICS``, and
+            those without a value are left out.
     """
     keys = [row, column]
     by_seed = frame.dropna(subset="value").groupby([*keys, "seed"], sort=False)["value"].mean()

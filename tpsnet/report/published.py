@@ -9,7 +9,7 @@ from tpsnet.io import read_json
 
 
 def published() -> pd.DataFrame:
-    """One line a figure: name, direction ("mean" over all), metric, value, protocol, source, differs.
+    """One line per figure: name, direction ("mean" over all), metric, value, protocol, source, differs.
 
     A value that is not known is NaN.
     """

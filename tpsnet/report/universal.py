@@ -15,7 +15,7 @@ REJECTION = (
 
 
 def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> str:
-    """The page.
+    """The page of universal retrieval.
 
     Args:
         rows: The rows of some protocols.

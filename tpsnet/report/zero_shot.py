@@ -10,7 +10,7 @@ KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gall
 def zero_shot_markdown(
     rows: list[dict], ablation: list[dict] | None = None, others: list[dict] | None = None
 ) -> str:
-    """The page.
+    """The page of zero-shot retrieval.
 
     Args:
         rows: The rows of the protocol ``"zero-shot"``.

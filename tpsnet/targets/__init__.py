@@ -1,4 +1,4 @@
-"""What stands in for labels: clusters, prototypes, memories, neighbours and maps across the domains."""
+"""What stands in for labels: clusters, prototypes, memory banks, neighbours and maps across the domains."""
 
 from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
 from tpsnet.targets.kmeans import KMeans, kmeans

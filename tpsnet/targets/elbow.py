@@ -22,9 +22,9 @@ class Elbow:
     """The curve, for a plot, and its elbow.
 
     Attributes:
-        ks: numbers of clusters tried, rising.
-        inertia: cost of each.
-        k: the chosen number.
+        ks: Numbers of clusters that were tried, rising.
+        inertia: K-means cost at each number.
+        k: Chosen number of clusters.
     """
 
     ks: tuple[int, ...]
@@ -39,9 +39,9 @@ def elbow_grid(rows: int, points: int = 20, largest: int = 400) -> tuple[int, ..
     domains, cut to 10, 24, 50 and 100 classes, it comes nearest to their number.
 
     Args:
-        rows: how many there are to cluster.
-        points: how many numbers to try.
-        largest: no number is larger; clustering takes time in proportion.
+        rows: Number of rows to cluster.
+        points: How many numbers to try.
+        largest: Upper limit of the numbers; clustering takes time in proportion.
     """
     top = max(2, min(rows // 4, largest))
     spaced = {round(2 * (top / 2) ** (i / (points - 1))) for i in range(points)}
@@ -52,15 +52,15 @@ def elbow(x: Float[Tensor, "n dim"], ks: tuple[int, ...], *, seed: int) -> Elbow
     """Cluster for every k of the grid and find the elbow.
 
     Args:
-        x: the rows to cluster.
-        ks: the grid, e.g. ``elbow_grid(len(x))``; larger values than there are rows are left out.
-        seed: the same seed gives the same elbow.
+        x: Rows to cluster.
+        ks: The grid, e.g. ``elbow_grid(len(x))``; values above the number of rows are left out.
+        seed: Seed of k-means; the same seed gives the same elbow.
 
     Returns:
-        The curve. With fewer than three points, or a flat curve, the smallest k.
+        The curve and its elbow; a flat curve, or one of fewer than three points, gives the smallest k.
 
     Raises:
-        InputError: no value of the grid fits the rows.
+        InputError: No value of the grid fits the rows.
     """
     fitting = tuple(k for k in sorted(set(ks)) if 1 <= k <= len(x))
     if not fitting:
@@ -70,7 +70,7 @@ def elbow(x: Float[Tensor, "n dim"], ks: tuple[int, ...], *, seed: int) -> Elbow
 
 
 def knee(ks: tuple[int, ...], inertia: tuple[float, ...]) -> int:
-    """The k whose point lies farthest below the chord; of equally far ones the smallest."""
+    """The k whose point lies farthest below the chord; among equally far ones the smallest wins."""
     x, y = torch.tensor(ks, dtype=torch.float64), torch.tensor(inertia, dtype=torch.float64)
     drop = y[0] - y[-1]
     if len(ks) < 3 or drop <= 0:

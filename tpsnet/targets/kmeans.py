@@ -18,9 +18,9 @@ class KMeans:
     """A clustering.
 
     Attributes:
-        centres: mean of each cluster's rows.
-        assignment: the nearest centre of each row.
-        inertia: sum of squared distances to it.
+        centres: Mean of each cluster's rows.
+        assignment: Nearest centre of each row.
+        inertia: Sum of the squared distances from the rows to their centres.
     """
 
     centres: Float[Tensor, "k dim"]
@@ -41,21 +41,22 @@ def kmeans(
 
     A restart ends when no row changes its cluster or the centres stand still (tolerance as in
     scikit-learn). An empty cluster moves to the row farthest from its centre. With fewer than
-    ``k`` different rows some clusters stay empty, their centres on a row of the data.
+    ``k`` different rows some clusters stay empty, and their centres lie on a row of the data.
 
     Source: Lloyd 1982; Arthur and Vassilvitskii, SODA 2007. Ours differs: rows are centred first, so
     that distances by matrix product keep their digits in float32; all restarts are seeded together.
 
     Args:
-        x: the rows to cluster, computed in float32.
-        k: number of clusters, 1 to n.
-        seed: the same seed gives the same clustering on the same device.
-        restarts: how often to start afresh.
-        iterations: most steps of a restart.
-        init: centres to start from instead (a warm start); there is then one run.
+        x: Rows to cluster; the computation runs in float32.
+        k: Number of clusters, from 1 to n.
+        seed: Seed of the starting centres; the same seed gives the same clustering on the same device.
+        restarts: How often to start afresh.
+        iterations: Largest number of steps in a restart.
+        init: Centres to start from instead (a warm start); there is then one run.
 
     Raises:
-        InputError: ``k`` outside 1 to n, NaN or infinity, or ``init`` of another shape.
+        InputError: ``k`` is outside 1 to n, ``restarts`` is below 1, the rows or ``init`` hold NaN or
+            infinity, or ``init`` has another shape.
     """
     _check(x, k, restarts, init)
     rows = x.detach().float()

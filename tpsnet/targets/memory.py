@@ -1,8 +1,8 @@
-r"""A memory bank: one slowly moving row an image.
+r"""A memory bank: one slowly moving row per image.
 
 .. math:: m_i \leftarrow \beta m_i + (1 - \beta) f(x_i)
 
-Source: UEM (NeurIPS 2024, arXiv:2403.05690), eq. 5. INFERRED: rows are normalised after the step.
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), eq. 5. INFERRED: rows are L2-normalised after the step.
 """
 
 import torch
@@ -21,10 +21,10 @@ def update_memory_bank(
     """Move the rows ``index`` towards ``z``, in place; an image that comes twice counts by its last row.
 
     Args:
-        memory: L2-normalised rows, one an image.
-        index: positions in the memory.
-        z: L2-normalised rows.
-        momentum: kept share, 0 to 1.
+        memory: The memory bank, one L2-normalised row per image.
+        index: Row of ``memory`` for each row of ``z``.
+        z: New embeddings as L2-normalised rows.
+        momentum: Share of the old row that is kept, from 0 to 1.
     """
     turn = torch.arange(len(index), device=memory.device)
     last = torch.full((len(memory),), -1, device=memory.device).scatter_reduce_(0, index, turn, "amax")

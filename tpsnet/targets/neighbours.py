@@ -2,8 +2,8 @@ r"""Nearest neighbours across the domains, and the prototypes they belong to.
 
 .. math:: \delta(u, v) = (1 - \cos(u, v)) \lVert u - v\rVert
 
-Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 15 and 16. INFERRED: the neighbour is looked for in the
-other domain's memory, since encoding that domain anew at every step is out of reach.
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 15 and 16. INFERRED: the neighbour is taken from the
+other domain's memory bank, since encoding that domain anew at every step is out of reach.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ class NearestAcross:
     """What each image of a batch is matched with in the other domain.
 
     Attributes:
-        row: its own cluster, as a row of the other domain's unified prototypes.
-        neighbour: its nearest memory row in the other domain.
-        agree: whether that neighbour's nearest prototype is ``row``.
+        row: The image's own cluster, as a row of the other domain's unified prototypes.
+        neighbour: The image's nearest row of the other domain's memory bank.
+        agree: Whether that neighbour's nearest prototype is ``row``.
     """
 
     row: Int[Tensor, " batch"]
@@ -46,14 +46,14 @@ def query_expansion(
     .. math:: \bar z_i = \sum_{d} \frac{s_{id}}{\lVert s_{id}\rVert},
               \qquad s_{id} = \sum_{j \in kNN_d(i)} \max(0, \langle z_i, z_j\rangle)^{\alpha} z_j
 
-    Source: α-query expansion (Radenović et al., TPAMI 2019), here of the whole data base. Ours differs: both
-    domains have the same say, however far apart they lie.
+    Source: α-query expansion (Radenović et al., TPAMI 2019), here of the whole data set. Ours differs: both
+    domains weigh the same, however far apart they lie.
 
     Args:
         both: L2-normalised rows of two domains, each domain's mean removed.
-        k: neighbours in each domain, the row itself included; fewer where a domain is smaller.
-        power: α.
-        chunk: rows at a time; memory is of the order of chunk × rows of a domain.
+        k: Number of neighbours in each domain, the row itself included; fewer where a domain is smaller.
+        power: Exponent α of the similarities.
+        chunk: Number of rows at a time; memory is of the order of chunk × rows of a domain.
 
     Returns:
         L2-normalised rows in the same order.
@@ -83,11 +83,11 @@ def nearest_across(
     """The rows that switchable matching compares; no gradient flows.
 
     Args:
-        z: embeddings of one domain, L2-normalised rows.
-        clusters: that domain's own prototypes, before translation.
-        row_of_cluster: the row of ``prototypes`` that each of them became.
-        prototypes: the other domain's unified set.
-        memory: the other domain's memory.
+        z: Embeddings of one domain as L2-normalised rows.
+        clusters: That domain's own prototypes, before translation.
+        row_of_cluster: Row of ``prototypes`` that each of ``clusters`` became.
+        prototypes: The other domain's unified set.
+        memory: The other domain's memory bank.
     """
     row = row_of_cluster[discrepancy(z, clusters).argmin(dim=1)]
     neighbour = discrepancy(z, memory).argmin(dim=1)

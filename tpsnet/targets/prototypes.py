@@ -1,4 +1,4 @@
-"""One prototype a class: the mean direction of its members, and its slow following of new ones."""
+"""One prototype per class: the mean direction of its members, which follows new ones slowly."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +11,12 @@ from tpsnet.errors import InputError
 def class_means(
     z: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int
 ) -> tuple[Float[Tensor, "class dim"], Int[Tensor, " class"]]:
-    """Mean of each class's rows, normalised.
+    """Mean of each class's rows, L2-normalised.
 
     Args:
-        z: embeddings, L2-normalised rows.
-        labels: pseudo-labels from 0 to ``n_classes`` − 1.
-        n_classes: rows of the result.
+        z: Embeddings as L2-normalised rows.
+        labels: Pseudo-labels from 0 to ``n_classes`` − 1.
+        n_classes: Number of classes, which is the number of rows of the result.
 
     Returns:
         The means as L2-normalised rows (a class without members has a zero row), and the number of members.
@@ -35,21 +35,21 @@ def momentum_update(
 
     .. math:: P_c \leftarrow \frac{m P_c + (1 - m) \bar z_c}{\lVert m P_c + (1 - m) \bar z_c\rVert}
 
-    Source: TPSNet (arXiv:2603.12711), ``P ← m P + (1 − m) I'``. INFERRED: rows are normalised, one
-    set of prototypes a domain. A class without members keeps its prototype, as does one whose mean
-    cancels it.
+    Source: TPSNet (arXiv:2603.12711), ``P ← m P + (1 − m) I'``. INFERRED: rows are L2-normalised,
+    and each domain has its own set of prototypes. A class without members keeps its prototype, as does
+    one whose mean cancels it.
 
     Args:
-        prototypes: L2-normalised rows.
-        means: L2-normalised rows, as ``class_means`` gives them.
-        counts: members of each class.
-        momentum: share of the old prototype, 0 to 1.
+        prototypes: Old prototypes as L2-normalised rows.
+        means: New means as L2-normalised rows, as ``class_means`` gives them.
+        counts: Number of members of each class.
+        momentum: Share of the old prototype that is kept, from 0 to 1.
 
     Returns:
         New L2-normalised rows; the arguments are left as they are.
 
     Raises:
-        InputError: a momentum outside [0, 1].
+        InputError: The momentum is outside [0, 1].
     """
     if not 0 <= momentum <= 1:
         raise InputError(f"prototype momentum is {momentum}; give 0 to 1")

@@ -1,7 +1,7 @@
 r"""Open-set detection: which queries have no match in the gallery, found without a label.
 
-Two rules. UEM's own clusters both domains, unifies the clusters, and lets a query pass if its nearest
-prototype is a merged one (c) and its nearest gallery image is not farther than any two images of that
+There are two rules. UEM's rule clusters both domains, unifies the clusters, and lets a query pass if its
+nearest prototype is a merged one (c) and its nearest gallery image is not farther than any two images of that
 pair of clusters are:
 
 .. math:: \min_j \delta(x_i, y_j) \le \max_{x \in c,\, y \in c} \delta(x, y)
@@ -12,7 +12,7 @@ the others can be too far away. It is the merging that decides nearly all.
 The rule for methods without such a structure clusters the queries alone, and compares the distance to the
 nearest gallery image with the largest distance inside the query's own cluster.
 
-Source: UEM (NeurIPS 2024, arXiv:2403.05690), App. B.1, eqs. 25–27. INFERRED: the nearest prototype is sought
+Source: UEM (NeurIPS 2024, arXiv:2403.05690), App. B.1, eqs. 25–27. INFERRED: the nearest prototype is taken
 among all rows of the unified set; the other methods' own metric is 1 − cosine.
 """
 
@@ -32,9 +32,9 @@ class Rejection:
     """What a rule says of every query.
 
     Attributes:
-        rejected: no match.
-        distance: to the nearest gallery image.
-        threshold: largest distance that passes; −∞ where the cluster alone decides.
+        rejected: Whether the query is rejected as one without a match.
+        distance: Distance to the nearest gallery image.
+        threshold: Largest distance that passes; −∞ where the cluster alone decides.
     """
 
     rejected: Bool[Tensor, " query"]
@@ -50,17 +50,17 @@ def reject_unmerged(
     seed: int,
     merge: Merge = "local",
 ) -> Rejection:
-    """UEM's rule.
+    """Reject queries by UEM's rule.
 
     Args:
-        query: L2-normalised rows.
-        gallery: L2-normalised rows.
-        clusters: number of clusters of either.
-        seed: of k-means.
-        merge: which clusters merge, see ``merge_pairs``.
+        query: Embeddings of the queries as L2-normalised rows.
+        gallery: Embeddings of the gallery as L2-normalised rows.
+        clusters: Numbers of clusters of the queries and of the gallery.
+        seed: Seed of k-means.
+        merge: Rule by which clusters merge, see ``merge_pairs``.
 
     Raises:
-        InputError: more clusters than rows.
+        InputError: There are more clusters than rows.
     """
     asked, found = kmeans(query, clusters[0], seed=seed), kmeans(gallery, clusters[1], seed=seed)
     moved = translate(found.centres, gallery, query)
@@ -78,16 +78,16 @@ def reject_unmerged(
 def reject_distant(
     query: Float[Tensor, "query dim"], gallery: Float[Tensor, "gallery dim"], clusters: int, *, seed: int
 ) -> Rejection:
-    """The rule of the other methods.
+    """Reject queries by the rule for the other methods.
 
     Args:
-        query: L2-normalised rows.
-        gallery: L2-normalised rows.
-        clusters: number of clusters of the queries.
-        seed: of k-means.
+        query: Embeddings of the queries as L2-normalised rows.
+        gallery: Embeddings of the gallery as L2-normalised rows.
+        clusters: Number of clusters of the queries.
+        seed: Seed of k-means.
 
     Raises:
-        InputError: more clusters than queries.
+        InputError: There are more clusters than queries.
     """
     assignment = kmeans(query, clusters, seed=seed).assignment
     apart = 1 - query @ query.T

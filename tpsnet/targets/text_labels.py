@@ -28,11 +28,11 @@ class TextLabels:
     """Refined pseudo-labels of one domain. Each image is kept, corrected or doubted.
 
     Attributes:
-        labels: class of each image, a row of the texts.
-        confidence: weight of each image in the losses, in [0, 1].
-        kept: what the text said, confidently.
-        corrected: what the cluster said against the text, confidently.
-        doubted: of low confidence within its class.
+        labels: Class of each image, as a row of the texts.
+        confidence: Weight of each image in the losses, in [0, 1].
+        kept: Whether the label is what the text said, confidently.
+        corrected: Whether the label is what the cluster said against the text, confidently.
+        doubted: Whether the confidence is low within the class.
     """
 
     labels: Int[Tensor, " n"]
@@ -48,12 +48,12 @@ def text_votes(
     """The softmax q over class names.
 
     Args:
-        images: L2-normalised rows of a frozen CLIP.
-        texts: one L2-normalised row a class, e.g. the mean over an ensemble of templates.
-        temperature: τ, positive; CLIP's own is 0.01.
+        images: Image embeddings of a frozen CLIP as L2-normalised rows.
+        texts: One L2-normalised row per class, e.g. the mean over an ensemble of templates.
+        temperature: Softmax temperature τ; must be positive. CLIP's own is 0.01.
 
     Raises:
-        InputError: no class name.
+        InputError: There is no class name.
     """
     if not len(texts):
         raise InputError(
@@ -73,11 +73,11 @@ def refine_pseudo_labels(
     r"""Let the clusters vote with the texts, and weigh each image by what comes out.
 
     Args:
-        votes: q, rows that sum to one.
-        clusters: cluster of each image, from 0.
-        agreement: :math:`\lambda`, weight of the cluster's mean vote; 0 trusts the text alone.
-        quantile: η in [0, 1): the share of each class that is doubted; 0 doubts nobody.
-        doubt: factor of a doubted image's weight, in [0, 1].
+        votes: The votes q of the texts, as rows that sum to one.
+        clusters: Cluster of each image, counted from 0.
+        agreement: Weight :math:`\lambda` of the cluster's mean vote; 0 trusts the text alone.
+        quantile: Share η of each class that is doubted, in [0, 1); 0 doubts no image.
+        doubt: Factor on a doubted image's weight, in [0, 1].
     """
     sums, counts = class_sums(votes, clusters, int(clusters.max()) + 1)
     mean = sums / counts.clamp_min(1)[:, None].to(votes.dtype)

@@ -1,13 +1,13 @@
 r"""A linear map from one domain to the other, in closed form, from texts alone.
 
 With :math:`T_A, T_B` the embeddings of one vocabulary in the words of either domain ("a line drawing of a
-dog", "a photo of a dog"), a row each:
+dog", "a photo of a dog"), one row per word:
 
 .. math::
     W_{ridge} = (T_A^\top T_A + \lambda I)^{-1} (T_A^\top T_B + \lambda I), \qquad
     W_{Procrustes} = \arg\min_{W^\top W = I} \lVert T_A W - T_B\rVert
 
-An image of domain A is then looked for at :math:`z W / \lVert z W\rVert`.
+An embedding z of domain A then queries the gallery of domain B as :math:`z W / \lVert z W\rVert`.
 
 Source: CLAIR (BMVC 2025, arXiv:2508.12290) states a closed-form cross-domain map from CLIP's text embeddings;
 its formula is INFERRED, ridge regression and orthogonal Procrustes (Schönemann 1966) being the two that a
@@ -29,12 +29,12 @@ def ridge_map(
     r"""The least-squares map, drawn towards the identity.
 
     Args:
-        start: :math:`T_A`, texts of the domain that vectors come from.
-        goal: :math:`T_B`, the same words in the other domain's.
-        penalty: :math:`\lambda`, positive: the larger, the nearer to the identity.
+        start: Embeddings :math:`T_A` of the texts of the domain that vectors come from.
+        goal: Embeddings :math:`T_B` of the same words in the texts of the other domain.
+        penalty: Ridge penalty :math:`\lambda`; must be positive. The larger, the nearer to the identity.
 
     Raises:
-        InputError: fewer than one word, texts that are not finite, or a penalty that is not positive.
+        InputError: There is no word, the texts are not finite, or the penalty is not positive.
     """
     if not penalty > 0:
         raise InputError(f"the ridge penalty is {penalty}; give a positive one")
@@ -52,12 +52,13 @@ def procrustes_map(
     :math:`V_r`; on the rest the map is the orthogonal one that is nearest to the identity.
 
     Args:
-        start: :math:`T_A`.
-        goal: :math:`T_B`.
-        rank: how many directions the texts decide; by default all that they span.
+        start: Embeddings :math:`T_A`, as for ``ridge_map``.
+        goal: Embeddings :math:`T_B`, as for ``ridge_map``.
+        rank: Number of directions that the texts decide; by default all that they span.
 
     Raises:
-        InputError: a rank below one, or above what the vocabulary spans; see ``ridge_map``.
+        InputError: The rank is below one or above what the vocabulary spans, or ``ridge_map`` would refuse
+            the texts.
     """
     start, goal = _checked(start, goal)
     u, s, vt = torch.linalg.svd(start.T @ goal)
@@ -77,11 +78,11 @@ def procrustes_map(
 
 
 def apply_map(vectors: Float[Tensor, "n dim"], to_goal: Float[Tensor, "dim dim"]) -> Float[Tensor, "n dim"]:
-    """L2-normalised rows of z W, in the rows' own precision.
+    """Map vectors to L2-normalised rows of z W, in their own precision.
 
     Args:
-        vectors: z, L2-normalised rows.
-        to_goal: W.
+        vectors: The vectors z as L2-normalised rows.
+        to_goal: The map W.
     """
     z = vectors.double()
     return F.normalize(z @ to_goal.to(z), dim=1).to(vectors.dtype)

@@ -13,9 +13,9 @@ Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 8 and 9. Ours differs:
 - by default a pair is held to its own surroundings (``"local"``): it merges if its two prototypes are nearer
   to one another than either is to the next one of its own domain. In eq. 9 as printed (``"global"``) a single
   class that k-means has cut in two sets the limit for all pairs, and hardly any of many clusters merge;
-- the result carries integers that say which row a cluster went to, so that nobody has to compare prototypes
-  as floats;
-- with one cluster in a domain its minimum runs over nothing and asks for nothing.
+- the result carries integers that say which row a cluster went to, so that prototypes are never compared as
+  floats;
+- with one cluster in a domain its minimum runs over nothing and sets no limit.
 """
 
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ class Unified:
     """Prototypes of both domains in the space of one of them.
 
     Attributes:
-        prototypes: the domain's own clusters in their order (merged ones as means), so that row c is its
+        prototypes: The domain's own clusters in their order (merged ones as means), so that row c is its
             cluster c; then those of the other domain that found no partner, translated, in their order.
-        other: row of each cluster of the other domain.
-        merged: whether a row stands for one cluster of each domain.
+        other: Row of ``prototypes`` for each cluster of the other domain.
+        merged: Whether a row stands for one cluster of each domain.
     """
 
     prototypes: Float[Tensor, "row dim"]
@@ -50,12 +50,12 @@ class Unified:
 def translate(
     prototypes: Float[Tensor, "c dim"], start: Float[Tensor, "n dim"], goal: Float[Tensor, "m dim"]
 ) -> Float[Tensor, "c dim"]:
-    """Eq. 8: prototypes moved by the difference between the means of two memories.
+    """Move prototypes by the difference between the means of two memory banks (eq. 8).
 
     Args:
-        prototypes: of the domain that ``start`` holds.
-        start: memory rows of their own domain.
-        goal: memory rows of the domain they move to.
+        prototypes: Prototypes of the domain that ``start`` holds.
+        start: Rows of their own domain's memory bank.
+        goal: Rows of the memory bank of the domain that they move to.
     """
     return prototypes + (goal.mean(dim=0) - start.mean(dim=0))
 
@@ -66,16 +66,16 @@ def merge_pairs(
     """Pairs of prototypes that merge: assigned to one another, and nearer than prototypes of one domain are.
 
     Args:
-        own: prototypes of a domain.
-        moved: translated prototypes of the other; a translation leaves their distances as they were.
-        merge: ``"local"``: nearer than either is to any other of its domain; ``"global"``: nearer than any
-            two of one domain (eq. 9); ``"none"``: no pair.
+        own: Prototypes of a domain.
+        moved: Translated prototypes of the other domain; a translation leaves their distances as they were.
+        merge: Which pairs merge. ``"local"`` takes those nearer than either is to any other of its domain,
+            ``"global"`` those nearer than any two of one domain (eq. 9), ``"none"`` takes no pair.
 
     Returns:
         Cluster numbers in ``own``, rising, and their partners in ``moved``.
 
     Raises:
-        InputError: a prototype is not finite.
+        InputError: A prototype is not finite.
     """
     if not bool(own.isfinite().all() and moved.isfinite().all()):
         raise InputError("prototypes to merge hold NaN or infinity; look at the embeddings they come from")
@@ -94,12 +94,13 @@ def merge_pairs(
 def unify_prototypes(
     own: Float[Tensor, "a dim"], moved: Float[Tensor, "b dim"], merge: Merge = "local"
 ) -> Unified:
-    """The unified set of one domain.
+    """Make the unified set of one domain.
 
     Args:
-        own: prototypes of a domain.
-        moved: those of the other, translated.
-        merge: see ``merge_pairs``; ``"none"`` is UEM's ablation "without prototype merging".
+        own: Prototypes of a domain.
+        moved: Translated prototypes of the other domain.
+        merge: Which pairs merge, see ``merge_pairs``; ``"none"`` is UEM's ablation "without prototype
+            merging".
     """
     a, b = merge_pairs(own, moved, merge)
     prototypes = own.clone()

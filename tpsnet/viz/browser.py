@@ -4,7 +4,7 @@ Everything travels over the kernel's own channel (no second port), images as bin
 widget's state stays at a few kB. The saved view is a PNG contact sheet: it shows in a notebook that was
 executed elsewhere and is not trusted, where widgets do not run.
 
-Messages from the page, and the answers (a table of rows, and one WebP a row as binary buffers):
+Messages from the page, and the answers (a table of rows, and one WebP per row as binary buffers):
 
 - ``{"kind": "queries", "model", "order", "page"}``: the tiles of a page of queries;
 - ``{"kind": "select", "model", "query"}``: the ranking of a query, by its position in the query domain.
@@ -36,11 +36,11 @@ class RetrievalBrowser(anywidget.AnyWidget):
     Args:
         models: Name of each model to its (query, gallery) embeddings; all are of the same images in the same
             order. The page opens with the first.
-        k: Results shown; 1 to the size of the gallery.
+        k: Number of results per query, from 1 to the size of the gallery.
         order: Order of the queries at the start, one of ``ORDERS``.
-        page: Queries on a page.
-        sample: Queries drawn on the saved contact sheet: the first ones of ``"worst first"`` (of the first
-            model), spread over the other orders.
+        page: Number of queries on a page.
+        sample: Number of queries on the saved contact sheet: the first ones of ``"worst first"`` (of the
+            first model), spread over the other orders.
 
     Raises:
         InputError: The models are of different images, ``k`` is outside the gallery, the order is unknown, or

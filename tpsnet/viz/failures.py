@@ -12,12 +12,12 @@ from tpsnet.viz.thumbnails import Tile, contact_sheet, paletted
 
 
 def hub_sheet(methods: Mapping[str, Both], *, k: int = 15, shown: int = 10) -> Image.Image:
-    """The gallery images that each method returns most often, a row each.
+    """The gallery images that each method returns most often, one row per method.
 
     Args:
         methods: Name of each method to its queries and gallery.
-        k: An image is returned to a query when it is among its first ``k``.
-        shown: Images a row.
+        k: Number of results per query: an image is returned to a query when it is among its first ``k``.
+        shown: Number of images in a row.
 
     Raises:
         InputError: See ``evaluation.hubs``.
@@ -41,10 +41,10 @@ def style_sheet(query: Embeddings, gallery: Embeddings, *, shown: int = 10) -> I
     Args:
         query: Embeddings of the queries.
         gallery: Embeddings of the gallery, the other domain.
-        shown: At most so many queries, spread over all.
+        shown: Largest number of queries, spread over all.
 
     Returns:
-        Three rows, a column a query; ``None`` where there is no such query.
+        Three rows, one column per query; ``None`` where there is no such query.
 
     Raises:
         InputError: See ``evaluation.style_before_class``.
@@ -69,7 +69,7 @@ def flip_sheet(before: Both, after: Both, names: tuple[str, str], *, shown: int 
         before: Queries and gallery through one system.
         after: The same images through another.
         names: Names of the two systems.
-        shown: At most so many queries of either kind, spread over all.
+        shown: Largest number of queries of either kind, spread over all.
 
     Returns:
         Three rows for what ``after`` gains, three for what it loses; ``None`` where no query flips.

@@ -34,7 +34,7 @@ class HoverMap(anywidget.AnyWidget):
     Args:
         maps: Name of each system to the domains' embeddings and the coordinates of all their points, in that
             order.
-        k: Neighbours shown on a click.
+        k: Number of neighbours shown on a click.
 
     Raises:
         InputError: Coordinates do not fit the embeddings, the maps are of different images, or ``k`` is

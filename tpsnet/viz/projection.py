@@ -26,11 +26,11 @@ def umap_map(
     min_distance: float = 0.5,
     seed: int = 0,
 ) -> Float[Tensor, "points 2"]:
-    """Two coordinates a point by UMAP under the cosine distance; a second call reads the first one's file.
+    """Two coordinates per point by UMAP under the cosine distance; a second call reads the first one's file.
 
     Args:
-        vectors: L2-normalised rows.
-        folder: The coordinates are kept here.
+        vectors: Embeddings as L2-normalised rows.
+        folder: Folder in which the coordinates are kept.
         start: UMAP starts from these coordinates, e.g. the map before training, so that two maps can be
             compared by eye; without them it takes its spectral start.
         neighbours: Size of the neighbourhood UMAP keeps together; about a class in both domains reads well.

@@ -39,7 +39,7 @@ TEMPLATE = go.layout.Template(
 
 
 def domain_colours(names: Sequence[str]) -> dict[str, str]:
-    """One colour a domain, in the order given."""
+    """One colour per domain, in the order given."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 

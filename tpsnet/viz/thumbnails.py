@@ -21,7 +21,7 @@ class Tile:
     """One image of a contact sheet.
 
     Attributes:
-        image: uint8 ``(3, h, w)`` or an image file.
+        image: The image as uint8 ``(3, h, w)``, or its file.
         caption: A line below it, cut to the tile's width.
         right: ``True`` or ``False`` draws the frame and mark of a result; ``None`` leaves it bare.
     """
@@ -53,7 +53,7 @@ def thumbnail(source: Source, size: int) -> Image.Image:
 
 
 def encode(source: Source, size: int = 48, quality: int = 75) -> bytes:
-    """The thumbnail as WebP: near 1 kB for a drawing of 48 pixels."""
+    """The thumbnail as WebP, near 1 kB for a drawing of 48 pixels."""
     buffer = io.BytesIO()
     thumbnail(source, size).save(buffer, "WEBP", quality=quality, method=6)
     return buffer.getvalue()
@@ -72,7 +72,7 @@ def contact_sheet(
     Right and wrong results differ by colour, by mark (tick, cross) and by frame (whole, dashed).
 
     Raises:
-        InputError: There is no tile, or there is not one heading a row.
+        InputError: There is no tile, or there is not one heading per row.
     """
     if not any(len(row) for row in rows):
         raise InputError("a contact sheet needs at least one image")

@@ -17,7 +17,7 @@ class DomainTexts(nn.Module):
     """Texts of any class names, hand-written and with the learned context.
 
     Args:
-        backbone: Its text tower is used; it is not registered as a submodule.
+        backbone: Backbone whose text tower encodes the texts; it is not registered as a submodule.
         cfg: The config of CLAIR.
         seed: Seed of the initial context.
     """
@@ -46,14 +46,14 @@ class DomainTexts(nn.Module):
         return F.normalize(written + self.prompt(self.tokens(names, domain)), dim=1)
 
     def tokens(self, names: Sequence[str], domain: str) -> Int[Tensor, "classes length"]:
-        """Token ids of the names in the words of a domain, with room for the learned context."""
+        """Token ids of the names in the words of a domain, with places for the learned context."""
         return self.prompt.tokens(names, style_of(domain))
 
     def cross_domain_map(self, domains: tuple[str, str]) -> Float64[Tensor, "dim dim"]:
         """W from the first domain to the second, for centred vectors; the identity where it is switched off.
 
         Raises:
-            InputError: a rank without Procrustes; see ``text_map``.
+            InputError: A rank is given without Procrustes, or ``text_map`` refuses the texts.
         """
         cfg = self.cfg
         if cfg.map == "none":

@@ -31,9 +31,9 @@ class FrozenStatistics:
     """Statistics of one domain under the frozen tower.
 
     Attributes:
-        vectors: L2-normalised rows, one an image.
-        tokens: the mean token of each image.
-        variance: of each channel of all tokens around their mean.
+        vectors: One L2-normalised row per image.
+        tokens: Mean token of each image.
+        variance: Variance of each channel over all tokens, around their mean.
     """
 
     vectors: Float[Tensor, "n dim"]
@@ -60,7 +60,7 @@ def frozen_statistics(backbone: Backbone, images: Images) -> FrozenStatistics:
 
 
 class VisualPrompts(nn.Module):
-    """Tokens of an image in, what stands out from their mean out, in the space of CLIP vectors.
+    """Maps the tokens of an image to what stands out from their mean, in the space of CLIP vectors.
 
     Args:
         token_dim: Channels of an image token.
@@ -79,7 +79,7 @@ class VisualPrompts(nn.Module):
         """Take centre, spread and readout from both domains as the frozen tower sees them."""
         self.centre.copy_(torch.stack([s.tokens.mean(dim=0) for s in statistics]))
         variance = torch.stack([s.variance for s in statistics]).mean(dim=0)
-        # A channel that is silent now may wake when the tower moves; it should not drown the others.
+        # A channel that is silent at first may wake when the tower moves; it should not drown the others.
         self.spread.copy_(variance.clamp_min(1e-3 * float(variance.mean())).sqrt())
         self.readout.copy_(self._solve(statistics))
 
@@ -95,8 +95,8 @@ class VisualPrompts(nn.Module):
         """What to add to the images' centred CLIP vectors.
 
         Args:
-            tokens: of images of one domain.
-            domain: 0 or 1.
+            tokens: Tokens of images of one domain.
+            domain: Number of the domain, 0 or 1.
         """
         tokens = (tokens - self.centre[domain]) / self.spread
         gathered = (self.attention(tokens, domain) @ tokens).mean(dim=1)

@@ -34,12 +34,12 @@ def zero_linear(dim: int) -> nn.Linear:
 
 
 class Fusion(nn.Module):
-    """Image tokens and the phase token to one sequence and one pooled vector.
+    """Fuses image tokens and the phase token into one sequence and one pooled vector.
 
     Args:
-        dim: length of an embedding.
-        token_dim: channels of an image token.
-        heads: attention heads.
+        dim: Length of an embedding.
+        token_dim: Channels of an image token.
+        heads: Number of attention heads.
     """
 
     def __init__(self, dim: int, token_dim: int, heads: int) -> None:
@@ -55,7 +55,7 @@ class Fusion(nn.Module):
         tokens: Float[Tensor, "batch tokens width"],
         phase: Float[Tensor, "batch dim"] | None,
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch length dim"]]:
-        """The fused unit vector I^f, and the attended sequence it was pooled from."""
+        """The fused L2-normalised vector I^f, and the attended sequence that it was pooled from."""
         # L2-normalised rows times sqrt(dim) have the unit variance that LayerNorm gives the rest.
         parts = [vector[:, None] * vector.shape[1] ** 0.5, self.tokens(tokens)]
         if phase is not None:
@@ -67,14 +67,15 @@ class Fusion(nn.Module):
 
 
 class Synergy(nn.Module):
-    """Cross-attention in which the domain's prompts ask the fused features.
+    """Cross-attention in which the domain's prompts query the fused features.
 
     Args:
-        dim: length of an embedding.
-        heads: attention heads.
-        mode: ``tokens``: every prompt queries the token sequence, answers weighted by similarity;
-            ``assigned``: only the most similar prompt does; ``literal``: the key is the pooled vector alone.
-        temperature: of the weights over prompts.
+        dim: Length of an embedding.
+        heads: Number of attention heads.
+        mode: How the prompts query. In ``tokens`` every prompt queries the token sequence, and the answers
+            are weighted by similarity; in ``assigned`` only the most similar prompt does; in ``literal`` the
+            key is the pooled vector alone.
+        temperature: Softmax temperature of the weights over prompts; must be positive.
     """
 
     def __init__(self, dim: int, heads: int, mode: SynergyMode, temperature: float) -> None:
@@ -90,7 +91,7 @@ class Synergy(nn.Module):
         sequence: Float[Tensor, "batch length dim"],
         prompts: Float[Tensor, "classes dim"],
     ) -> Float[Tensor, "batch dim"]:
-        """The unit vector I'."""
+        """The L2-normalised vector I'."""
         if self.mode == "literal":
             sequence = fused[:, None] * fused.shape[1] ** 0.5
         weights = self.weights(fused, prompts)
@@ -105,7 +106,7 @@ class Synergy(nn.Module):
     def weights(
         self, fused: Float[Tensor, "batch dim"], prompts: Float[Tensor, "classes dim"]
     ) -> Float[Tensor, "batch classes"]:
-        """How much each prompt has to say on each image; rows sum to 1."""
+        """Weight of each prompt for each image; rows sum to 1."""
         cosine = fused @ prompts.T
         if self.mode == "assigned":
             return F.one_hot(cosine.argmax(dim=1), cosine.shape[1]).to(cosine.dtype)

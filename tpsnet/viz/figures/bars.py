@@ -13,7 +13,7 @@ from tpsnet.viz.theme import AFTER, BEFORE, FAINT, PALETTE, TEMPLATE
 def precision_bars(
     scores: Mapping[str, Mapping[str, Scores]], card: ProtocolCard, title: str = ""
 ) -> go.Figure:
-    """P@k and mAP of every system, one panel a direction, the protocol card below.
+    """P@k and mAP of every system, one panel per direction, the protocol card below.
 
     Args:
         scores: Direction, e.g. ``"line → rendered"``, to the scores of each system; the last system is drawn

@@ -15,7 +15,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
     """Every loss of the log over its stage's epochs, the first one thick; below them the log's shares.
 
     Args:
-        history: The log of a training, one row an epoch: ``{"stage", "epoch", "losses", "shares", …}``, the
+        history: The log of a training, one row per epoch: ``{"stage", "epoch", "losses", "shares", …}``, the
             last two by name. A share is in [0, 1].
 
     Raises:

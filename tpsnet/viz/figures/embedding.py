@@ -22,10 +22,11 @@ def embedding_maps(
     images: int = 60,
     pixels: int = 28,
 ) -> go.Figure:
-    """One panel a map, all of the same points; buttons colour them by domain or class, or show images.
+    """One panel per map, all of the same points; buttons colour them by domain or class, or show images.
 
     Args:
-        maps: Name, e.g. ``"frozen CLIP"``, to coordinates: the first domain's points, then the second's, …
+        maps: Name of each map, e.g. ``"frozen CLIP"``, to its coordinates: the first domain's points, then
+            the second's, …
         domains: The embeddings behind the points (labels, names, files).
         images: How many points, spread over the domains, the image view draws as their images.
         pixels: Side of such an image.

@@ -26,14 +26,14 @@ def amplitude_slider(
 ) -> go.Figure:
     """Pairs of images; a slider gives each one more and more of the other's amplitude.
 
-    The mixed images are computed now and travel inside the figure: the slider works without a kernel.
+    The mixed images are computed at once and travel inside the figure: the slider works without a kernel.
 
     Args:
-        first: One image a row, RGB in [0, 1].
+        first: One image per row, RGB in [0, 1].
         second: The partner of each image, RGB in [0, 1].
         swap: ``swap(content, style, share)`` gives the content's phase under the mixed amplitude.
         names: Names of the two domains.
-        steps: Positions of the slider; at least 2.
+        steps: Number of positions of the slider; at least 2.
         pixels: Side of an image.
 
     Raises:
@@ -68,7 +68,7 @@ def amplitude_slider(
 
 
 def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) -> go.Figure:
-    """One box a group of similarities, its median written beside the name.
+    """One box per group of similarities, its median written beside the name.
 
     Args:
         groups: Name of each group to the similarities of its images.

@@ -30,7 +30,7 @@ def nearest_words(
         words: The encoded words, L2-normalised.
         vocabulary: The words themselves.
         images: For each prompt some images of its cluster, uint8 ``(m, 3, h, w)``.
-        k: Words shown for a prompt.
+        k: Number of words shown for a prompt.
 
     Raises:
         InputError: The lengths do not agree, or there are fewer than ``k`` words.

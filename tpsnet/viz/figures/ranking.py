@@ -20,7 +20,7 @@ def class_changes(
     measure: str = "average precision",
     shown: int = 10,
 ) -> go.Figure:
-    """The classes that gained and lost most: two points a class, joined.
+    """The classes that gained and lost most: two points per class, joined.
 
     Args:
         before: The measure of each query under the first system, in percent.
@@ -29,7 +29,7 @@ def class_changes(
         class_names: The class table.
         names: Names of the two systems.
         measure: What the numbers are.
-        shown: Classes drawn at either end.
+        shown: Number of classes drawn at either end.
     """
     present = labels.unique()
     means = torch.stack(
