@@ -76,7 +76,7 @@ def compare_ways() -> None:
     assert ours.precision == precision, (ours.precision, precision)
     assert abs(ours.mean_ap - mean_ap) < 1e-6, (ours.mean_ap, mean_ap)
     mine, loops, ap_loop = np.min(times, axis=0)
-    print(f"{QUERIES} × {GALLERY}, {DIM} numbers, {CLASSES} classes, {torch.get_num_threads()} threads")
+    print(f"{QUERIES} × {GALLERY}, dimension {DIM}, {CLASSES} classes, {torch.get_num_threads()} threads")
     print(f"  ours, P@k twice and mAP    {mine:6.2f} s")
     print(f"  plain way, P@k             {loops:6.2f} s   {loops / mine:.1f} ×")
     print(f"  plain way, P@k and mAP     {loops + ap_loop:6.2f} s   {(loops + ap_loop) / mine:.1f} ×")
@@ -111,7 +111,7 @@ def compare_engines() -> None:
                     ratios = times[:, column] / times[:, 1]
                     rows[name].append([dim, size, n, *(f"{ratio:.2f}" for ratio in ratios)])
     for name, body in rows.items():
-        head = ["numbers", "gallery", "queries", *(f"k = {k}" for k in DEPTHS)]
+        head = ["dimension", "gallery", "queries", *(f"k = {k}" for k in DEPTHS)]
         print(f"\n{name}, {torch.get_num_threads()} threads\n")
         for line in (head, ["--:"] * len(head), *body):
             print("| " + " | ".join(map(str, line)) + " |")
