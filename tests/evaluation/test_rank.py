@@ -130,7 +130,7 @@ def test_auto_ranks_a_large_gallery_with_faiss_and_leaves_its_options_alone(embe
     monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 77)
     searches, search = [], faiss.IndexFlatIP.search
     monkeypatch.setattr(faiss.IndexFlatIP, "search", lambda *args: searches.append(args) or search(*args))
-    q, g = embeddings("q", unit(20, 16), [0] * 20), embeddings("g", unit(12_000, 16), [0] * 12_000)
+    q, g = embeddings("q", unit(20, 16), [0] * 20), embeddings("g", unit(6000, 16), [0] * 6000)
     plain = rank(q, g, k=5, engine="torch")
     assert not searches
     assert_same(rank(q, g, k=5), plain)

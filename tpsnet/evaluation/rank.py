@@ -24,10 +24,9 @@ Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, score
 
 ENGINES = ("auto", "torch", "faiss")
 # Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
-FAISS_GALLERY, FAISS_SHARE = 10_000, 1 / 100
+FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
 MARGIN = 16  # candidates beyond k, for near ties at the edge
 BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
-GATHERED = 2**18  # numbers of candidates scored at once: 2 MiB stay in the cache
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
 GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
 
@@ -178,7 +177,8 @@ def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
         proposed, candidates = _proposals(index, queries, n_candidates)
         candidates = candidates.sort(dim=1).values  # ties then fall in the gallery's order
-        scores = _rescored(queries, gallery, candidates)
+        pairs = zip(candidates, queries.double(), strict=True)
+        scores = _rounded(torch.stack([gallery.index_select(0, some).double() @ q for some, q in pairs]))
         order = _best_first(scores, k)
         indices, scores = candidates.gather(1, order), scores.gather(1, order)
         if n_candidates < size:
@@ -188,20 +188,6 @@ def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
         return indices, scores
 
     return search
-
-
-def _rescored(
-    queries: Float[Tensor, "query dim"],
-    gallery: Float[Tensor, "gallery dim"],
-    candidates: Int[Tensor, "query candidate"],
-) -> Float32[Tensor, "query candidate"]:
-    """Scores of each query's own candidates, as ``_torch_search`` has them."""
-    rows = max(1, GATHERED // (candidates.shape[1] * gallery.shape[1]))
-    products = []
-    for some, own in zip(queries.double().split(rows), candidates.split(rows), strict=True):
-        vectors = gallery.index_select(0, own.flatten()).view(*own.shape, -1).double()
-        products.append((some[:, None] @ vectors.mT)[:, 0])
-    return _rounded(torch.cat(products))
 
 
 def _faiss_index(gallery: Float[Tensor, "gallery dim"]):
