@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
@@ -21,12 +22,14 @@ from tpsnet.errors import InputError
 from tpsnet.types import Embeddings, Ranking
 
 Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, scores)
+Proposals = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # queries and k to (scores, indices)
 
 ENGINES = ("auto", "torch", "faiss")
 # Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
 FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
 MARGIN = 16  # candidates beyond k, for near ties at the edge
 BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
+GATHERED = 2**18  # numbers of candidates scored at once: 2 MiB stay in the cache
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
 GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
 
@@ -168,17 +171,16 @@ def _best_first(scores: Float[Tensor, "query gallery"], k: int) -> Int[Tensor, "
 
 def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     size, dim = gallery.shape
-    index = _faiss_index(gallery)
+    propose = _faiss_on_gpu(gallery) if _on_gpu(_faiss()) else _faiss_on_cpu(gallery)
     whole = cache(lambda: _torch_search(gallery, k))  # made once, and only where it is needed
     # Twice what a float32 product of L2-normalised rows is off by at most, in any order of summation.
     noise = (dim + 2) * torch.finfo(torch.float32).eps
     n_candidates = min(k + MARGIN, size)
 
     def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
-        proposed, candidates = _proposals(index, queries, n_candidates)
+        proposed, candidates = map(torch.from_numpy, propose(queries.float().numpy(), n_candidates))
         candidates = candidates.sort(dim=1).values  # ties then fall in the gallery's order
-        pairs = zip(candidates, queries.double(), strict=True)
-        scores = _rounded(torch.stack([gallery.index_select(0, some).double() @ q for some, q in pairs]))
+        scores = _rescored(queries, gallery, candidates)
         order = _best_first(scores, k)
         indices, scores = candidates.gather(1, order), scores.gather(1, order)
         if n_candidates < size:
@@ -190,24 +192,40 @@ def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     return search
 
 
-def _faiss_index(gallery: Float[Tensor, "gallery dim"]):
-    """A flat index of inner products, on the GPU where there is one."""
+def _rescored(
+    queries: Float[Tensor, "query dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    candidates: Int[Tensor, "query candidate"],
+) -> Float32[Tensor, "query candidate"]:
+    """Scores of each query's own candidates, as ``_torch_search`` has them."""
+    rows = max(1, GATHERED // (candidates.shape[1] * gallery.shape[1]))
+    products = []
+    for some, own in zip(queries.double().split(rows), candidates.split(rows), strict=True):
+        vectors = gallery.index_select(0, own.flatten()).view(*own.shape, -1).double()
+        products.append((some[:, None] @ vectors.mT)[:, 0])
+    return _rounded(torch.cat(products))
+
+
+def _faiss_on_cpu(gallery: Float[Tensor, "gallery dim"]) -> Proposals:
+    """The search of a flat index without the index, which would copy the gallery."""
+    faiss, vectors = _faiss(), gallery.float().contiguous().numpy()
+
+    def propose(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        default = faiss.cvar.distance_compute_blas_threshold
+        faiss.cvar.distance_compute_blas_threshold = 1 if len(queries) >= BLAS_QUERIES else default
+        try:
+            return faiss.knn(queries, vectors, k, faiss.METRIC_INNER_PRODUCT)
+        finally:
+            faiss.cvar.distance_compute_blas_threshold = default
+
+    return propose
+
+
+def _faiss_on_gpu(gallery: Float[Tensor, "gallery dim"]) -> Proposals:
     faiss = _faiss()
     index = faiss.IndexFlatIP(gallery.shape[1])
     index.add(gallery.float().numpy())
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index) if _on_gpu(faiss) else index
-
-
-def _proposals(index, queries: Float[Tensor, "query dim"], k: int) -> tuple[Tensor, Tensor]:
-    """Float32 scores and gallery positions of the ``k`` best in the index, best first."""
-    options = _faiss().cvar
-    default = options.distance_compute_blas_threshold
-    options.distance_compute_blas_threshold = 1 if len(queries) >= BLAS_QUERIES else default
-    try:
-        scores, places = index.search(queries.float().numpy(), k)
-    finally:
-        options.distance_compute_blas_threshold = default
-    return torch.from_numpy(scores), torch.from_numpy(places)
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index).search
 
 
 def _faiss() -> ModuleType | None:
