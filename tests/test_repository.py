@@ -1,8 +1,10 @@
 """What the repository says of its environment, said once: pyproject, constraints, conda and README agree."""
 
+import ast
 import re
+import sys
 import tomllib
-from importlib.metadata import requires, version
+from importlib.metadata import packages_distributions, requires, version
 from itertools import chain
 from pathlib import Path
 
@@ -49,6 +51,33 @@ DIRECT = requirements([*PROJECT["dependencies"], *chain(*EXTRAS.values())])
 @pytest.mark.parametrize("requirement", DIRECT, ids=str)
 def test_every_dependency_is_pinned_within_its_range(requirement):
     assert requirement.specifier.contains(pin(requirement.name))
+
+
+def imported(folder: str) -> dict[str, Path]:
+    """Every top-level module that a folder's files import, with one file that does."""
+    modules = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0]: path for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules[node.module.split(".")[0]] = path
+    return modules
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("tpsnet", ["cpu"]), *((f, list(EXTRAS)) for f in ("tools", "tests", "benchmarks"))],
+)
+def test_what_is_imported_is_declared(folder, extras):
+    lines = chain(PROJECT["dependencies"], *(EXTRAS[extra] for extra in extras))
+    declared = {canonicalize_name(r.name) for r in requirements(lines)}
+    here = {path.stem for path in chain(ROOT.iterdir(), (ROOT / "tests").iterdir())}
+    distributions = packages_distributions()
+    for module, path in imported(folder).items():
+        if module not in sys.stdlib_module_names and module not in here:
+            owners = {canonicalize_name(owner) for owner in distributions.get(module, [module])}
+            assert owners & declared, f"{path} imports {module}, which pyproject.toml does not declare"
 
 
 def test_what_the_cuda_wheels_are_pinned_for():

@@ -1,12 +1,15 @@
 """Files that are there whole or not at all: text, JSON, and tensors as safetensors (never a pickle)."""
 
+import dataclasses
 import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -64,6 +67,38 @@ def read_json(path: Path) -> dict:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object; name another file")
     return value
+
+
+def validated(kind: Any, value: object, path: Path, where: str, mend: str = "mend the value") -> Any:
+    """A value of a type out of JSON; an unknown field of a dataclass is an error, not passed over.
+
+    Args:
+        kind: The type, e.g. a dataclass with other dataclasses in it.
+        value: What JSON holds.
+        path: The file that it comes from, for the message.
+        where: Its place in the file, for the message.
+        mend: What the error message advises.
+
+    Raises:
+        InputError: a field is unknown, or a value is of another type; names the first.
+    """
+    _check_fields(kind, value, path, where, mend)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join([where, *map(str, first["loc"])])
+        raise InputError(f"{path}: {name}: {first['msg']}; {mend}") from None
+
+
+def _check_fields(kind: Any, value: object, path: Path, where: str, mend: str) -> None:
+    if not (dataclasses.is_dataclass(kind) and isinstance(value, dict)):
+        return
+    fields = {f.name: f.type for f in dataclasses.fields(kind)}
+    for name, inner in value.items():
+        if name not in fields:
+            raise InputError(f"{path}: no field {where}.{name}; there are {', '.join(fields)}; {mend}")
+        _check_fields(fields[name], inner, path, f"{where}.{name}", mend)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:

@@ -105,6 +105,36 @@ def test_published_lists_say_which_images_train_and_which_are_tested(pair, tmp_p
     assert "published train and test lists" in direction["card"]["split"]
 
 
+def test_lists_that_lack_a_class_change_neither_the_draw_nor_what_is_unseen(pair, whole, tmp_path):
+    """A seen class without training images is no unseen one; both parts have the classes of one draw."""
+    folder = tmp_path / "lists"
+    write_lists(folder, train=3)
+    for part, gone in (("train", "ant"), ("test", "cat")):
+        file = folder / f"flat_{part}.txt"
+        file.write_text("\n".join(line for line in file.read_text().splitlines() if gone not in line))
+    zero_shot = ZeroShot(("bee",), ks=(2,), lists=folder)
+    arranged = zero_shot.arrange(pair, seed=0)
+    kept = zero_shot.kept(restricted(whole, arranged.test), arranged)
+    assert all(classes(part) == {BEE} for part in kept)
+    for seed in range(4):
+        drawn = Universal("open", ks=(1,)).arrange(pair, seed).test
+        listed = Universal("open", ks=(1,), lists=folder).arrange(pair, seed)
+        for part, gone in ((listed.train, 0), (listed.test, 2)):
+            assert classes(part.domains[0]) == classes(drawn.domains[0]) - {gone}
+            assert classes(part.domains[1]) == classes(drawn.domains[1])
+
+
+def test_an_edited_list_is_another_protocol(tmp_path):
+    write_lists(tmp_path / "lists", train=3)
+    protocol = Closed(lists=tmp_path / "lists")
+    before = protocol.fingerprint(("flat", "line"))
+    assert len(before) == 4 and Closed().fingerprint(("flat", "line")) == {}
+    with (tmp_path / "lists" / "line_train.txt").open("a") as file:
+        file.write("\nline/ant/4.png 0")
+    after = protocol.fingerprint(("flat", "line"))
+    assert {name for name in before if before[name] != after[name]} == {"line_train.txt"}
+
+
 def test_either_engine_can_be_forced(pair, whole):
     """The numbers are the same, and the card names the engine."""
     protocols = (Closed(ks=(1, 5)), Universal("open", ks=(1, 5)), ZeroShot(("bee",), ks=(2,)))

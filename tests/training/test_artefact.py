@@ -114,7 +114,7 @@ FOREIGN = {
     ),
     "type": (
         {"config": CONFIG | {"weight": "much"}},
-        r": weight: .*valid number.*another version of tpsnet$",
+        r": config\.weight: .*valid number.*another version of tpsnet$",
     ),
     "refused by the config": ({"config": CONFIG | {"size": 0}}, r": config: .*size is 0; give at least 1"),
     "another size": ({"config": CONFIG | {"size": 2}}, r"does not fit .*number"),

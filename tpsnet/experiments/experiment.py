@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tpsnet.errors import InputError
 from tpsnet.experiments.protocols import PROTOCOLS, Closed, Protocol
 from tpsnet.experiments.run import Run, run
 from tpsnet.experiments.source import Source
 from tpsnet.experiments.variants import BASELINES, Variant
-from tpsnet.io import read_json, write_json
+from tpsnet.io import read_json, validated, write_json
 from tpsnet.methods import METHODS, TPSNetConfig
 from tpsnet.training import CHECKPOINT, MODEL, FitConfig
 
@@ -49,7 +49,7 @@ class Experiment(Generic[ConfigT, ProtocolT]):
         return next(name for name, entry in METHODS.items() if isinstance(self.config, entry.config))
 
     def run(self, folder: Path, *, resume: bool = False) -> tuple[Run, list[dict]]:
-        """Score the baselines, train, embed, score; everything stays in the run folder.
+        """Train, embed, and score beside the baselines; everything stays in the run folder.
 
         Writes ``config.json`` (the resolved experiment), ``log.jsonl``, TensorBoard events and a checkpoint
         while it trains, then ``model.safetensors``, ``embeddings/`` of baselines and method, ``scores.json``.
@@ -111,28 +111,7 @@ class Experiment(Generic[ConfigT, ProtocolT]):
         unknown = set(given) - set(parts)
         if unknown:
             raise InputError(f"{path}: no field {min(unknown)!r}; there are {', '.join(parts)}")
-        found = {key: _validated(path, parts[key], value, key) for key, value in given.items()}
+        found = {key: validated(parts[key], value, path, key) for key, value in given.items()}
         kind = type(PROTOCOLS[name])
         named = {"spaces": name} if "spaces" in kind.__dataclass_fields__ else {}
-        return cls(protocol=_validated(path, kind, protocol | named, "protocol"), **found)
-
-
-def _validated(path: Path, kind: Any, value: object, where: str) -> Any:
-    """A value of a type from JSON; an unknown field of a dataclass is an error, not passed over."""
-    _check_fields(path, kind, value, where)
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join([where, *map(str, first["loc"])])
-        raise InputError(f"{path}: {name}: {first['msg']}; mend the value") from None
-
-
-def _check_fields(path: Path, kind: Any, value: object, where: str) -> None:
-    if not (dataclasses.is_dataclass(kind) and isinstance(value, dict)):
-        return
-    fields = {f.name: f.type for f in dataclasses.fields(kind)}
-    for name, inner in value.items():
-        if name not in fields:
-            raise InputError(f"{path}: no field {where}.{name}; there are {', '.join(fields)}")
-        _check_fields(path, fields[name], inner, f"{where}.{name}")
+        return cls(protocol=validated(kind, protocol | named, path, "protocol"), **found)

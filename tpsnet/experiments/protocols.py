@@ -5,6 +5,8 @@ the transductive reading of the field.
 """
 
 import dataclasses
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -13,6 +15,7 @@ import torch
 import tyro
 
 from tpsnet.data import Pair, embedded_unseen, listed, zero_shot_split
+from tpsnet.data.folder import of_classes
 from tpsnet.errors import InputError
 from tpsnet.evaluation import Scores, ZeroShotScores, evaluate, evaluate_zero_shot, protocol_card
 from tpsnet.types import Domain, Embeddings
@@ -27,10 +30,12 @@ class Arranged:
     Attributes:
         train: The images that training may see; all means and clusters come from them.
         test: The images that are embedded: queries and galleries.
+        unseen: Ids of the classes that queries are of, where these are not all.
     """
 
     train: Pair
     test: Pair
+    unseen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,13 @@ class Protocol:
             return Arranged(pair, pair)
         parts = (tuple(listed(d, self.lists, part) for d in pair.domains) for part in ("train", "test"))
         return Arranged(*(pair.subset(keep) for keep in parts))
+
+    def fingerprint(self, names: tuple[str, str]) -> dict[str, int]:
+        """Checksums of the lists of two domains: an edited list is another protocol."""
+        if self.lists is None:
+            return {}
+        files = (self.lists / f"{name}_{part}.txt" for name in names for part in ("train", "test"))
+        return {file.name: zlib.crc32(file.read_bytes()) for file in files if file.is_file()}
 
     def kept(self, both: Both, arranged: Arranged) -> Both:
         """Queries and gallery to keep on disk, of the embedded test images."""
@@ -150,11 +162,13 @@ class Universal(Protocol):
 
     def arrange(self, pair: Pair, seed: int) -> Arranged:
         """Classes are drawn from those that both domains have."""
-        parts = self.parts(pair)
-        train = parts.train.restrict(self.spaces, seed)
-        test = train if parts.test is parts.train else parts.test.restrict(self.spaces, seed)
-        _check_depths(self.ks, test.domains[1:], "the gallery")
-        return Arranged(train, test)
+        drawn = pair.restrict(self.spaces, seed)
+        arranged = Arranged(drawn, drawn)
+        if self.lists is not None:  # one draw for both parts, also where a list lacks a class
+            parts, classes = self.parts(pair), [domain.labels.unique().tolist() for domain in drawn.domains]
+            arranged = Arranged(*(_of_classes(part, classes) for part in (parts.train, parts.test)))
+        _check_depths(self.ks, arranged.test.domains[1:], "the gallery")
+        return arranged
 
     def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
         """The one direction, with detection."""
@@ -198,12 +212,12 @@ class ZeroShot(Protocol):
         test = parts.test.subset(tuple(split.generalised(d) for d in parts.test.domains))
         unseen = test.subset(tuple(split.test(d) for d in test.domains))
         _check_depths(self.ks, unseen.domains, "unseen classes")
-        return Arranged(train, test)
+        return Arranged(train, test, split.unseen)
 
     def kept(self, both: Both, arranged: Arranged) -> Both:
         """The embeddings of unseen classes among those of both generalised galleries."""
-        seen = torch.tensor(arranged.train.classes)
-        return tuple(part.subset((~torch.isin(part.labels, seen)).nonzero()[:, 0].tolist()) for part in both)
+        unseen = torch.tensor(arranged.unseen)
+        return tuple(part.subset(torch.isin(part.labels, unseen).nonzero()[:, 0].tolist()) for part in both)
 
     def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
         """Both directions with a gallery of unseen classes, then both with the generalised one."""
@@ -226,6 +240,11 @@ PROTOCOLS: dict[str, Protocol] = {
     "opda": Universal("opda"),
     "zero-shot": ZeroShot(),
 }
+
+
+def _of_classes(pair: Pair, classes: Sequence[Sequence[int]]) -> Pair:
+    """The images of some classes, which differ by domain."""
+    return pair.subset(tuple(of_classes(d, some) for d, some in zip(pair.domains, classes, strict=True)))
 
 
 def _check_depths(ks: tuple[int, ...], galleries: tuple[Domain, ...], what: str) -> None:

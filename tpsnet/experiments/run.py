@@ -114,6 +114,7 @@ def made_with(
         "oracle": variant.oracle,
         "pair": names,
         "protocol": {"name": protocol.name} | dataclasses.asdict(protocol),
+        "lists": protocol.fingerprint(names),
         "fit": dataclasses.asdict(loop),
         "backbone": backbone.identity,
         "device": backbone.mean.device.type,

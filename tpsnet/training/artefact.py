@@ -5,14 +5,12 @@ training left untouched is read from the backbone's own file again. What only tr
 pseudo-labels, memory banks) is left out.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
 
 from tpsnet.backbone import Backbone, MoCo, load_backbone
 from tpsnet.errors import InputError
-from tpsnet.io import read_tensors, write_tensors
+from tpsnet.io import read_tensors, validated, write_tensors
 from tpsnet.methods import METHODS, Method
 from tpsnet.training.checkpoint import changed_state, check_same_run, load_state
 
@@ -59,14 +57,8 @@ def load_trained(run: str | Path, device: str = "cpu", backbone: Backbone | MoCo
     path = Path(run) / MODEL
     tensors, meta = _read(path)
     entry, wanted = METHODS[meta["method"]], meta["backbone"]
-    if unknown := set(meta["config"]) - {f.name for f in fields(entry.config)}:
-        raise InputError(
-            f"{path}: unknown config {', '.join(sorted(unknown))}; it belongs to another version of tpsnet"
-        )
-    try:
-        config = TypeAdapter(entry.config).validate_python(meta["config"])
-    except ValidationError as error:
-        raise InputError(f"{path}: {one_line(error)}; it belongs to another version of tpsnet") from None
+    other_version = "it belongs to another version of tpsnet"
+    config = validated(entry.config, meta["config"], path, "config", other_version)
     backbone = backbone or load_backbone(wanted["model"], wanted["pretrained"], device)
     if backbone.identity != wanted["identity"]:
         raise InputError(
@@ -90,12 +82,6 @@ def load_finished(path: Path, method: Method, identity: dict[str, object]) -> li
     kept = {name: t for name, t in method.state_dict().items() if name.startswith("targets.")}
     load_state(method, kept | tensors, path)
     return meta["rows"]
-
-
-def one_line(error: ValidationError) -> str:
-    """The first complaint of a validation: field, reason."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}"
 
 
 def _read(path: Path) -> tuple[dict, dict]:
