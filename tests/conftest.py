@@ -55,6 +55,17 @@ def unit(rng: torch.Generator) -> Callable[[int, int], Tensor]:
 
 
 @pytest.fixture
+def circle() -> Callable[..., Tensor]:
+    """``circle(0, 90)``: unit vectors in the plane at these degrees."""
+
+    def rows(*degrees: float) -> Tensor:
+        radians = torch.tensor(degrees, dtype=torch.float64).deg2rad()
+        return torch.stack([radians.cos(), radians.sin()], dim=1)
+
+    return rows
+
+
+@pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Three domains of three classes, five pictures each."""
     classes = ("ant", "bee", "cat")

@@ -30,14 +30,3 @@ def lattice(rng: torch.Generator) -> Callable[[int], Tensor]:
         return torch.randint(0, 2, (n, 4), generator=rng).float() - 0.5
 
     return rows
-
-
-@pytest.fixture
-def circle() -> Callable[..., Tensor]:
-    """``circle(0, 90)``: unit vectors in the plane at these degrees."""
-
-    def rows(*degrees: float) -> Tensor:
-        radians = torch.tensor(degrees, dtype=torch.float64).deg2rad()
-        return torch.stack([radians.cos(), radians.sin()], dim=1)
-
-    return rows

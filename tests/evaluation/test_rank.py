@@ -13,7 +13,7 @@ from evaluation.reference_metrics import slow_order
 import tpsnet
 from tpsnet.errors import InputError
 from tpsnet.evaluation import iter_rankings, rank
-from tpsnet.evaluation.rank import resolve_engine
+from tpsnet.neighbours import resolve_engine
 from tpsnet.types import Embeddings, Ranking
 
 
@@ -190,7 +190,7 @@ def test_faiss_is_imported_in_one_place():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "faiss" for name in names):
                 places.append((path.name, node in tree.body))
-    assert places == [("rank.py", False)]
+    assert places == [("search.py", False)]
 
 
 def test_bad_input_is_one_line(embeddings, lattice, unit):

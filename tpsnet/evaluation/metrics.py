@@ -23,7 +23,8 @@ from torch import Tensor
 
 from tpsnet.errors import InputError
 from tpsnet.evaluation.detection import detection
-from tpsnet.evaluation.rank import check_depth, iter_rankings, resolve_engine
+from tpsnet.evaluation.rank import check_depth, iter_rankings
+from tpsnet.neighbours import resolve_engine
 from tpsnet.types import Embeddings
 
 METRIC_VERSION = 2  # rises when a name of ``METRICS`` stands for another number

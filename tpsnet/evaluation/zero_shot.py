@@ -29,7 +29,8 @@ from torch import Tensor
 
 from tpsnet.errors import InputError
 from tpsnet.evaluation.metrics import Facts, check_pair, facts_of, precision_at_hits
-from tpsnet.evaluation.rank import iter_rankings, resolve_engine
+from tpsnet.evaluation.rank import iter_rankings
+from tpsnet.neighbours import resolve_engine
 from tpsnet.types import Embeddings
 
 # By mode: the names of its mAP over the whole gallery and of its mAP@k.

@@ -46,7 +46,7 @@ class Protocol:
         lists: Folder with ``DOMAIN_train.txt`` and ``DOMAIN_test.txt`` for each domain, as DomainNet
             publishes them; training sees the first, queries and galleries are of the second. By default
             all images are in both.
-        engine: Which engine ranks, see ``evaluation.rank``; all of them give the same numbers.
+        engine: Which engine ranks, see ``neighbours.searcher``; all of them give the same numbers.
     """
 
     lists: Path | None = None

@@ -3,7 +3,7 @@
 from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
 from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import update_memory_bank
-from tpsnet.targets.neighbours import NearestAcross, discrepancy, nearest_across, query_expansion
+from tpsnet.targets.neighbours import NearestAcross, discrepancy, nearest_across
 from tpsnet.targets.prototypes import class_means, momentum_update
 from tpsnet.targets.rejection import Rejection, reject_distant, reject_unmerged
 from tpsnet.targets.text_labels import TextLabels, refine_pseudo_labels, text_votes
@@ -28,7 +28,6 @@ __all__ = [
     "momentum_update",
     "nearest_across",
     "procrustes_map",
-    "query_expansion",
     "refine_pseudo_labels",
     "reject_distant",
     "reject_unmerged",

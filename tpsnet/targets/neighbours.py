@@ -6,11 +6,9 @@ Source: UEM (NeurIPS 2024, arXiv:2403.05690), eqs. 15 and 16. INFERRED: the neig
 other domain's memory bank, since encoding that domain anew at every step is out of reach.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -35,41 +33,6 @@ def discrepancy(u: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> Float[T
     norms = u.norm(dim=1)[:, None] * v.norm(dim=1)
     cosine = u @ v.T / norms.clamp_min(1e-12)
     return (1 - cosine).clamp_min(0) * torch.cdist(u, v)
-
-
-@torch.no_grad()
-def query_expansion(
-    both: Sequence[Float[Tensor, "_ dim"]], k: int, power: float = 3.0, chunk: int = 2048
-) -> list[Float[Tensor, "_ dim"]]:
-    r"""Replace each row by the weighted mean of its ``k`` nearest rows in either domain.
-
-    .. math:: \bar z_i = \sum_{d} \frac{s_{id}}{\lVert s_{id}\rVert},
-              \qquad s_{id} = \sum_{j \in kNN_d(i)} \max(0, \langle z_i, z_j\rangle)^{\alpha} z_j
-
-    Source: α-query expansion (Radenović et al., TPAMI 2019), here of the whole data set. Ours differs: both
-    domains weigh the same, however far apart they lie.
-
-    Args:
-        both: L2-normalised rows of two domains, each domain's mean removed.
-        k: Number of neighbours in each domain, the row itself included; fewer where a domain is smaller.
-        power: Exponent α of the similarities.
-        chunk: Number of rows at a time; memory is of the order of chunk × rows of a domain.
-
-    Returns:
-        L2-normalised rows in the same order.
-    """
-    expanded = []
-    for z in both:
-        parts = []
-        for rows in z.split(chunk):
-            total = torch.zeros_like(rows)
-            for other in both:
-                similar, index = (rows @ other.T).topk(min(k, len(other)), dim=1)
-                weights = similar.clamp_min(0) ** power
-                total += F.normalize((weights[:, :, None] * other[index]).sum(dim=1), dim=1)
-            parts.append(F.normalize(total, dim=1))
-        expanded.append(torch.cat(parts))
-    return expanded
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from pictures import CLASSES
 from tpsnet.backbone import embed_all
 from tpsnet.methods import TPSNet, TPSNetConfig
 from tpsnet.methods.tpsnet.dual_prior import DualPriorStage
-from tpsnet.targets import query_expansion
+from tpsnet.neighbours import query_expansion
 
 pytestmark = pytest.mark.usefixtures("exact")
 CONFIG = TPSNetConfig(

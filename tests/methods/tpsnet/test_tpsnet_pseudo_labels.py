@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from tpsnet.methods import TPSNetConfig
 from tpsnet.methods.tpsnet.pseudo_labels import PseudoLabels
-from tpsnet.targets import kmeans, query_expansion
+from tpsnet.neighbours import query_expansion
+from tpsnet.targets import kmeans
 
 CONFIG = TPSNetConfig(clusters=3, neighbours=4)
 

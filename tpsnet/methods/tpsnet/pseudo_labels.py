@@ -5,7 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tpsnet.methods.tpsnet.config import TPSNetConfig
-from tpsnet.targets import class_means, kmeans, momentum_update, query_expansion
+from tpsnet.neighbours import query_expansion
+from tpsnet.targets import class_means, kmeans, momentum_update
 
 
 class PseudoLabels(nn.Module):

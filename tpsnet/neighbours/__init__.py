@@ -1,0 +1,14 @@
+"""Who is near whom: exact search, query expansion, and diffusion over the graph of two domains."""
+
+from tpsnet.neighbours.expansion import query_expansion
+from tpsnet.neighbours.graph import NeighbourGraph, neighbour_graph
+from tpsnet.neighbours.search import ENGINES, resolve_engine, searcher
+
+__all__ = [
+    "ENGINES",
+    "NeighbourGraph",
+    "neighbour_graph",
+    "query_expansion",
+    "resolve_engine",
+    "searcher",
+]

@@ -1,0 +1,191 @@
+r"""Diffusion over the graph of nearest neighbours of two domains.
+
+Every image is tied to its k nearest images of each domain, itself left out, by
+
+.. math:: a_{ij} = \max(0, \langle z_i, z_j\rangle)^\gamma, \qquad W = \tfrac{1}{2}(A + A^\top), \qquad
+          S = D^{-1/2} W D^{-1/2}
+
+with D the row sums of W, and the embeddings are spread along the ties:
+
+.. math:: y^{(0)} = z, \qquad y^{(t+1)} = \alpha S y^{(t)} + (1 - \alpha) z
+
+Source: ranking on data manifolds (Zhou et al., NeurIPS 2003) and its use in image retrieval (Iscen et al.,
+CVPR 2017: mutual neighbours, cosines to the power γ = 3). Ours differs: each domain gives every image the
+same number of neighbours, since the nearest ones are otherwise all of its own domain; an image that chooses
+and is chosen has twice the weight, where Iscen et al. keep mutual neighbours alone; embeddings are spread
+instead of the scores of one query, so that ranking goes on by cosine; and a few steps take the place of a
+linear solver. A new image reads off what its neighbours hold, without a change to the graph.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tpsnet.errors import InputError
+from tpsnet.neighbours.search import searcher
+
+CHUNK = 256  # rows searched at once
+TINY = 1e-12  # the degree of a row without ties
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourGraph:
+    """The matrix S of some rows, which are those of the first domain and then those of the second.
+
+    Memory is of the order of rows × neighbours.
+
+    Attributes:
+        sizes: Number of rows of either domain.
+        neighbours: Number k of neighbours in each domain.
+        power: Exponent γ of the cosines.
+        starts: Where the entries of each row begin in ``columns`` and ``weights``, and the end of the last.
+        columns: Column of each entry.
+        weights: Value of each entry.
+        degrees: Row sums of W.
+    """
+
+    sizes: tuple[int, int]
+    neighbours: int
+    power: float
+    starts: Int[Tensor, " row_and_end"]
+    columns: Int[Tensor, " entry"]
+    weights: Float[Tensor, " entry"]
+    degrees: Float[Tensor, " row"]
+
+    @torch.no_grad()
+    def step(self, y: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+        """The product S y; no gradient flows."""
+        return F.embedding_bag(
+            self.columns,
+            y,
+            self.starts,
+            mode="sum",
+            per_sample_weights=self.weights,
+            include_last_offset=True,
+        )
+
+    def spread(
+        self, z: Float[Tensor, "row dim"], share: float = 0.9, steps: int = 20
+    ) -> Float[Tensor, "row dim"]:
+        """The embeddings y after some steps, whose length tells how well tied a row is.
+
+        Args:
+            z: The rows that the graph was made from.
+            share: The share α that comes from the neighbours at each step, from 0 to below 1.
+            steps: Number of steps.
+        """
+        y = z
+        for _ in range(steps):
+            y = share * self.step(y) + (1 - share) * z
+        return y
+
+    def attach(
+        self,
+        new: Float[Tensor, "n dim"],
+        z: Float[Tensor, "row dim"],
+        y: Float[Tensor, "row dim"],
+        share: float = 0.9,
+        engine: str = "auto",
+    ) -> Float[Tensor, "n dim"]:
+        """What new images hold once they are tied to known ones, which stay as they are.
+
+        Args:
+            new: L2-normalised rows of images that the graph does not know.
+            z: The rows that the graph was made from.
+            y: What ``spread`` has made of them.
+            share: The share α of ``spread``.
+            engine: Engine that searches, see ``resolve_engine``.
+        """
+        total, weight = torch.zeros_like(new), new.new_zeros(len(new))
+        for start, known in zip((0, self.sizes[0]), z.split(self.sizes), strict=True):
+            index, ties = _ties(new, known, min(self.neighbours, len(known)), self.power, engine)
+            index = index + start
+            # One image of the gallery has few ties of its own; half of each is what W would hold.
+            scaled = ties / 2 / self.degrees[index].clamp_min(TINY).sqrt()
+            total += (scaled[:, :, None] * y[index]).sum(dim=1)
+            weight += ties.sum(dim=1) / 2
+        return share * total / weight.clamp_min(TINY).sqrt()[:, None] + (1 - share) * new
+
+
+def neighbour_graph(
+    both: Sequence[Float[Tensor, "_ dim"]], neighbours: int = 5, power: float = 3.0, engine: str = "auto"
+) -> NeighbourGraph:
+    """Tie every row to its nearest rows in each domain.
+
+    Args:
+        both: L2-normalised rows of two domains.
+        neighbours: Number k of neighbours in each domain; fewer where a domain has fewer.
+        power: Exponent γ of the cosines.
+        engine: Engine that searches, see ``resolve_engine``; it changes no value.
+
+    Raises:
+        InputError: there are no neighbours to take, or a row is not finite.
+    """
+    if neighbours < 1:
+        raise InputError(f"a graph of {neighbours} neighbours; give at least 1")
+    if not all(bool(z.isfinite().all()) for z in both):
+        raise InputError("embeddings hold NaN or infinity; look at the model they come from")
+    n, starts = sum(map(len, both)), (0, len(both[0]))
+    edges, values = [], []
+    for start, rows in zip(starts, both, strict=True):
+        for other_start, others in zip(starts, both, strict=True):
+            itself = start == other_start
+            k = min(neighbours, len(others) - itself)
+            if not k:
+                continue
+            index, ties = _ties(rows, others, k, power, engine, itself=itself)
+            own = torch.arange(len(rows), device=rows.device)[:, None].expand_as(index)
+            edges.append((own + start).flatten() * n + (index + other_start).flatten())
+            values.append(ties.flatten())
+    return _symmetric(torch.cat(edges), torch.cat(values), tuple(map(len, both)), neighbours, power)
+
+
+def _ties(
+    rows: Float[Tensor, "n dim"],
+    others: Float[Tensor, "m dim"],
+    k: int,
+    power: float,
+    engine: str,
+    *,
+    itself: bool = False,
+) -> tuple[Int[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """The k nearest of the other rows and their weights; a row's own place is left out where asked."""
+    search, found = searcher(others, k + itself, engine), []
+    for first, some in enumerate(rows.split(CHUNK)):
+        index, cosine = search(some)
+        if itself:
+            place = first * CHUNK + torch.arange(len(some), device=some.device)
+            # Among many copies a row may not find itself; the last one then goes.
+            away = (index == place[:, None]).long()
+            away[:, -1] += away.sum(dim=1) == 0
+            kept = (away == 0).nonzero()[:, 1].view(len(some), k)
+            index, cosine = index.gather(1, kept), cosine.gather(1, kept)
+        found.append((index, cosine))
+    index, cosine = (torch.cat(part) for part in zip(*found, strict=True))
+    return index, cosine.to(rows.dtype).clamp_min(0) ** power
+
+
+def _symmetric(
+    edges: Int[Tensor, " edge"],
+    values: Float[Tensor, " edge"],
+    sizes: tuple[int, int],
+    neighbours: int,
+    power: float,
+) -> NeighbourGraph:
+    """S from the entries of A, each given as row × n + column."""
+    n = sum(sizes)
+    mirrored = edges % n * n + edges // n
+    entries, where = torch.cat([edges, mirrored]).unique(return_inverse=True)
+    halves = values.repeat(2) / 2
+    weights = halves.new_zeros(len(entries)).index_add_(0, where, halves)
+    row, column = entries // n, entries % n
+    degrees = weights.new_zeros(n).index_add_(0, row, weights)
+    scale = degrees.clamp_min(TINY).rsqrt()
+    starts = torch.searchsorted(row, torch.arange(n + 1, device=row.device))
+    return NeighbourGraph(
+        sizes, neighbours, power, starts, column, weights * scale[row] * scale[column], degrees
+    )

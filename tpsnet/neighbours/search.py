@@ -1,0 +1,187 @@
+"""Exact nearest neighbours by cosine, with ties in the order of the rows that are searched.
+
+The same two vectors may get scores one bit apart in different places of a float32 product, and another chunk
+size moves those bits again, so that copies in the gallery change places. The product is therefore taken in
+float64 and rounded to steps of 2⁻³⁰ and to float32: its own noise is some 10⁻⁷ of a step, and copies tie.
+
+Faiss computes in float32, so it only proposes candidates; the float64 product scores and orders them. Where
+its noise may hide an item that belongs among the ``k`` best, the whole gallery is ordered for that query.
+Both engines hence return the same indices and scores.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int
+from torch import Tensor
+
+from tpsnet.errors import InputError
+
+Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, scores)
+Proposals = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # queries and k to (scores, indices)
+
+ENGINES = ("auto", "torch", "faiss")
+# Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
+FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
+MARGIN = 16  # candidates beyond k, for near ties at the edge
+BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
+GATHERED = 2**18  # numbers of candidates scored at once: 2 MiB stay in the cache
+GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
+GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
+
+
+def searcher(gallery: Float[Tensor, "gallery dim"], k: int, engine: str = "auto") -> Search:
+    """A function from some queries to the indices and scores of their ``k`` nearest rows, best first.
+
+    Args:
+        gallery: L2-normalised rows to search; rows on a GPU are searched there, by torch.
+        k: Number of results, at most the number of rows.
+        engine: Engine that ranks: ``"torch"`` or ``"faiss"``, which return the same; ``"auto"`` takes the
+            quicker one, see ``resolve_engine``.
+
+    Raises:
+        InputError: see ``resolve_engine``.
+    """
+    faiss = gallery.is_cpu and resolve_engine(engine, k, len(gallery)) == "faiss"
+    return _faiss_search(gallery, k) if faiss else _torch_search(gallery, k)
+
+
+def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
+    """``"torch"`` or ``"faiss"``: the engine that ranks for a call of ``rank`` with these arguments.
+
+    ``"auto"`` takes faiss where it is installed, the gallery has ``FAISS_GALLERY`` images or more, and ``k``
+    (the whole gallery where ``None``) is at most ``FAISS_SHARE`` of it. An index on a GPU cannot return more
+    than ``GPU_MAX_K`` candidates; torch ranks beyond, also where faiss is forced.
+
+    Raises:
+        InputError: The engine is unknown, or faiss is forced and not installed.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"engine {engine!r} is unknown; choose from {', '.join(ENGINES)}")
+    k = gallery_size if k is None else k
+    pays = gallery_size >= FAISS_GALLERY and k <= FAISS_SHARE * gallery_size
+    if engine == "torch" or (engine == "auto" and not pays):
+        return "torch"
+    faiss = _faiss()
+    if faiss is None and engine == "faiss":
+        raise InputError(
+            "engine 'faiss' is not installed; pip install 'tpsnet[cpu]', or choose engine 'torch'"
+        )
+    if faiss is None or (_on_gpu(faiss) and min(k + MARGIN, gallery_size) > GPU_MAX_K):
+        return "torch"
+    return "faiss"
+
+
+def _torch_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
+    gallery = gallery.double().T
+
+    def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
+        scores = _rounded(queries.double() @ gallery)
+        indices = _best_first(scores, k)
+        return indices, scores.gather(1, indices)
+
+    return search
+
+
+def _rounded(products: Float64[Tensor, "query gallery"]) -> Float32[Tensor, "query gallery"]:
+    """Scores without the noise of a float64 product, whose order of summation depends on its shape.
+
+    Float32 alone has finer steps than that noise around zero.
+    """
+    products += GRID
+    products -= GRID
+    return products.float()
+
+
+def _best_first(scores: Float[Tensor, "query gallery"], k: int) -> Int[Tensor, "query k"]:
+    """The first ``k`` column numbers of each row by falling score, equal scores by rising column.
+
+    Score and column are packed into one integer, so that no two keys of a row are equal: any sort is then a
+    stable one, and NumPy's vectorised sort of integers takes a tenth of a stable argsort's time.
+    """
+    bits = (0.0 - scores).view(torch.int32)  # subtracting from zero also turns -0 into 0
+    # The bits of floats rise with their value, but those of negative ones fall: flip all but the sign.
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    keys = bits.long()
+    keys <<= 32
+    keys |= torch.arange(scores.shape[1], device=keys.device)
+    if 4 * k <= keys.shape[1] or not keys.is_cpu:  # measured: beyond, the whole sort is quicker
+        keys = keys.topk(k, largest=False).values
+    else:
+        keys.numpy().sort(axis=1)  # in place
+    return keys[:, :k] & 0xFFFFFFFF
+
+
+def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
+    size, dim = gallery.shape
+    propose = _faiss_on_gpu(gallery) if _on_gpu(_faiss()) else _faiss_on_cpu(gallery)
+    whole = cache(lambda: _torch_search(gallery, k))  # made once, and only where it is needed
+    # Twice what a float32 product of L2-normalised rows is off by at most, in any order of summation.
+    noise = (dim + 2) * torch.finfo(torch.float32).eps
+    n_candidates = min(k + MARGIN, size)
+
+    def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
+        proposed, candidates = map(torch.from_numpy, propose(queries.float().numpy(), n_candidates))
+        candidates = candidates.sort(dim=1).values  # ties then fall in the gallery's order
+        scores = _rescored(queries, gallery, candidates)
+        order = _best_first(scores, k)
+        indices, scores = candidates.gather(1, order), scores.gather(1, order)
+        if n_candidates < size:
+            unsure = proposed[:, -1] + noise >= scores[:, -1]
+            if unsure.any():
+                indices[unsure], scores[unsure] = whole()(queries[unsure])
+        return indices, scores
+
+    return search
+
+
+def _rescored(
+    queries: Float[Tensor, "query dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    candidates: Int[Tensor, "query candidate"],
+) -> Float32[Tensor, "query candidate"]:
+    """Scores of each query's own candidates, as ``_torch_search`` has them."""
+    rows = max(1, GATHERED // (candidates.shape[1] * gallery.shape[1]))
+    products = []
+    for some, own in zip(queries.double().split(rows), candidates.split(rows), strict=True):
+        vectors = gallery.index_select(0, own.flatten()).view(*own.shape, -1).double()
+        products.append((some[:, None] @ vectors.mT)[:, 0])
+    return _rounded(torch.cat(products))
+
+
+def _faiss_on_cpu(gallery: Float[Tensor, "gallery dim"]) -> Proposals:
+    """The search of a flat index without the index, which would copy the gallery."""
+    faiss, vectors = _faiss(), gallery.float().contiguous().numpy()
+
+    def propose(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        default = faiss.cvar.distance_compute_blas_threshold
+        faiss.cvar.distance_compute_blas_threshold = 1 if len(queries) >= BLAS_QUERIES else default
+        try:
+            return faiss.knn(queries, vectors, k, faiss.METRIC_INNER_PRODUCT)
+        finally:
+            faiss.cvar.distance_compute_blas_threshold = default
+
+    return propose
+
+
+def _faiss_on_gpu(gallery: Float[Tensor, "gallery dim"]) -> Proposals:
+    faiss = _faiss()
+    index = faiss.IndexFlatIP(gallery.shape[1])
+    index.add(gallery.float().numpy())
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index).search
+
+
+def _faiss() -> ModuleType | None:
+    """The faiss module, or ``None`` where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    return faiss
+
+
+def _on_gpu(faiss: ModuleType) -> bool:
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
