@@ -23,7 +23,10 @@ def direction(way: tuple[str, str], metrics: dict, n: int = 12, kind: str = "all
     told = {"label_spaces": "closed", "split": "all", "epoch": "last", "seeds": ()} | told
     card = ProtocolCard(**vars(facts), metrics={name: definition(name) for name in metrics}, **told)
     card = dataclasses.asdict(card) | {"seeds": list(card.seeds)}
-    return {"query": way[0], "gallery": way[1], "kind": kind, "metrics": metrics, "card": card}
+    reranked = {"diffusion": {name: value and value + 1 for name, value in metrics.items()}}
+    return {"query": way[0], "gallery": way[1], "kind": kind, "metrics": metrics, "card": card} | {
+        "reranked": reranked
+    }
 
 
 def row(name: str, seed: int, there: float, back: float) -> dict:
@@ -44,12 +47,15 @@ ROWS = [row("frozen CLIP", 0, 30.0, 50.0), row("TPSNet", 0, 40.0, 60.0), row("TP
 
 def test_rows_become_one_line_a_value():
     frame = tidy([row("UEM", 3, 40.0, 60.0) | {"protocol": "open"}])
-    assert list(frame) == ["name", "seed", "pair", "protocol", "query", "gallery", "kind", "metric", "value"]
-    assert len(frame) == 2 * len(PLAIN)
-    assert list(frame.iloc[-1]) == ["UEM", 3, "line ↔ flat", "open", "flat", "line", "all", "mAP", 60.0]
+    assert ",".join(frame) == "name,trained,seed,pair,protocol,query,gallery,kind,ranking,metric,value"
+    assert len(frame) == 2 * 2 * len(PLAIN)
+    way = ["UEM", True, 3, "line ↔ flat", "open", "flat", "line", "all"]
+    assert list(frame.iloc[-1 - len(PLAIN)]) == [*way, "as embedded", "mAP", 60.0]
+    assert list(frame.iloc[-1]) == [*way, "re-ranked by diffusion", "mAP", 61.0]
     there = direction(("line", "flat"), {"mAP": 1, "H-score": None})
-    mean_ap, h_score = tidy([ROWS[0] | {"directions": [there]}])["value"]
-    assert mean_ap == 1.0 and math.isnan(h_score)
+    frame = tidy([ROWS[0] | {"directions": [there]}])
+    mean_ap, h_score = frame["value"][:2]
+    assert mean_ap == 1.0 and math.isnan(h_score) and not frame["trained"].any()
 
 
 def test_means_and_deviations_by_hand():
@@ -57,18 +63,52 @@ def test_means_and_deviations_by_hand():
     assert "|  | mAP | P@1 | P@5 | P@15 | plain P@1 | plain P@5 | plain P@15 |" in page
     assert "| frozen CLIP | 40.0 | 40.0" in page
     assert "| TPSNet | 51.0 ± 1.4 | 51.0 ± 1.4" in page  # of 50 and 52
+    assert "| frozen CLIP | 41.0 | 41.0" in page.split("**Re-ranked by diffusion**")[1]
     assert "| line → flat | 30.0 | 42.0 ± 2.8 |" in page
     assert "| flat → line | 50.0 | 60.0 ± 0.0 |" in page
-    assert [line for line in page.splitlines() if line.endswith("by direction")] == [
-        f"## {metric} by direction" for metric in ("mAP", "P@1", "P@5", "P@15")
+    assert [line for line in page.splitlines() if "by direction" in line] == [
+        f"## {metric} by direction, as embedded" for metric in ("mAP", "P@1", "P@5", "P@15")
     ]
+
+
+def test_differences_are_paired_with_the_strongest_training_free_row():
+    """Of two baselines the one with the higher mean counts, on the same direction, under the same ranking."""
+    rows = [*ROWS, row("centred", 0, 45.0, 41.0)]
+    for d in rows[-1]["directions"]:
+        d["card"]["seeds"] = []
+        d["reranked"]["diffusion"] = dict.fromkeys(PLAIN, 30.0)
+    compared = results_markdown(rows).split("## Beside the strongest training-free row")[1].split("\n## ")[0]
+    embedded, reranked = compared.split("**Re-ranked by diffusion**")
+    assert "less *centred*" in embedded and "less *frozen CLIP*" in reranked
+    assert "|  | mAP | P@1 | mAP, worst seed | P@1, worst seed | pairs above |" in embedded
+    assert "| TPSNet | +8.0 ± 1.4 | +8.0 ± 1.4 | +7.0 | +7.0 | 1 of 1 |" in embedded  # of 50 and 52 less 43
+    assert "| line → flat | -3.0 ± 2.8 |" in embedded and "| flat → line | +19.0 ± 0.0 |" in embedded
+    assert "| TPSNet | +11.0 ± 1.4 | +11.0 ± 1.4 | +10.0 | +10.0 | 1 of 1 |" in reranked
+
+
+def test_a_pair_is_above_only_if_it_is_with_every_seed():
+    rows = [ROWS[0], row("TPSNet", 0, 40.0, 60.0), row("TPSNet", 1, 20.0, 50.0)]
+    assert "| TPSNet | +2.5 ± 10.6 | +2.5 ± 10.6 | -5.0 | -5.0 | 0 of 1 |" in results_markdown(rows)
+
+
+def test_seeds_that_draw_classes_are_paired_too():
+    """A baseline with a row a seed is compared seed by seed."""
+    pair = ("line", "flat")
+    rows = [universal(name, pair, seed, value, 60.0) for name, seed, value in DRAWN]
+    for done in rows[:2]:
+        done["directions"][0]["card"]["seeds"] = []
+    assert "| UEM | +2.0 ± 1.4 |" in universal_markdown(rows)  # 11 − 10 and 53 − 50
+
+
+DRAWN = (("frozen CLIP", 0, 10.0), ("frozen CLIP", 1, 50.0), ("UEM", 0, 11.0), ("UEM", 1, 53.0))
 
 
 def test_seed_by_seed_repeats_the_baseline():
     lines = results_markdown(ROWS).splitlines()
     head = lines.index("## Mean over all directions, seed by seed")
-    assert lines[head + 2] == "|  | mAP, seed 0 | mAP, seed 1 | P@5, seed 0 | P@5, seed 1 |"
-    assert lines[head + 4 : head + 6] == [
+    assert lines[head + 2] == "**As embedded**"
+    assert lines[head + 4] == "|  | mAP, seed 0 | mAP, seed 1 | P@1, seed 0 | P@1, seed 1 |"
+    assert lines[head + 6 : head + 8] == [
         "| frozen CLIP | 40.0 | 40.0 | 40.0 | 40.0 |",
         "| TPSNet | 50.0 | 52.0 | 50.0 | 52.0 |",
     ]
@@ -80,6 +120,7 @@ def test_a_metric_of_some_rows_is_a_column_and_missing_in_the_others():
     more = row("UEM", 0, 40.0, 60.0)
     for d in more["directions"]:
         d["metrics"] |= {"P@2": 12.5, "H-score": None}
+        d["reranked"] = {}
         del d["metrics"]["P@5"]
     page = results_markdown([*ROWS, more])
     assert "|  | mAP | P@1 | P@2 | P@5 | P@15 | plain P@1 |" in page and "| H-score |" not in page
@@ -87,7 +128,7 @@ def test_a_metric_of_some_rows_is_a_column_and_missing_in_the_others():
     assert "| UEM | 50.0 | 50.0 | 12.5 | – | 50.0 |" in page
     assert "| P@2, query → gallery | frozen CLIP | TPSNet | UEM |" in page
     assert "| line → flat | – | – | 12.5 |" in page
-    assert "| UEM | 50.0 | 50.0 | – | – |" in page.split("seed by seed")[1]
+    assert "| UEM | 50.0 | 50.0 | 50.0 | 50.0 |" in page.split("seed by seed")[1]
 
 
 def test_the_page_states_protocol_published_figures_and_versions():
@@ -102,8 +143,8 @@ def test_the_page_states_protocol_published_figures_and_versions():
 def test_switches_stand_in_their_own_table():
     few = [ROWS[-1] | {"name": "TPSNet, other"}]
     page = results_markdown(ROWS, few)
-    (line,) = [x for x in page.splitlines() if x.startswith("| TPSNet, other")]
-    assert line.startswith("| TPSNet, other | 52.0 |")
+    embedded, reranked = [x for x in page.splitlines() if x.startswith("| TPSNet, other")]
+    assert embedded.startswith("| TPSNet, other | 52.0 |") and reranked.startswith("| TPSNet, other | 53.0 |")
     assert "Mean over both directions of line ↔ flat; seed 1." in page
     assert "TPSNet, other" not in results_markdown(ROWS) and "Single switches" not in results_markdown(ROWS)
 

@@ -79,7 +79,7 @@ def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, caps
     unseen.write_text("bee\n\n cat \n")
     line = ["zero-shot", "--root", str(root), "--folder", str(tmp_path / "out"), "--no-ablation"]
     assert cli.main([*line, "--unseen", str(unseen)]) == 0
-    assert asked[0].protocols[0].unseen == ("bee", "cat") and [len(names(t)) for t in asked] == [3, 2]
+    assert asked[0].protocols[0].unseen == ("bee", "cat") and [len(names(t)) for t in asked] == [4, 2]
     assert cli.main(line) == 0 and asked[2].protocols[0].unseen is None and not asked[2].keep
     unseen.write_text("\n")
     assert cli.main([*line, "--unseen", str(unseen)]) == 2

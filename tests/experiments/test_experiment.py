@@ -8,7 +8,7 @@ import pytest
 
 from tpsnet.data import AugmentConfig
 from tpsnet.errors import InputError
-from tpsnet.experiments import PROTOCOLS, Closed, Experiment, Source, Universal, ZeroShot
+from tpsnet.experiments import BASELINES, PROTOCOLS, Closed, Experiment, Source, Universal, ZeroShot
 from tpsnet.methods import METHODS, CLAIRConfig, TPSNetConfig, UEMConfig
 from tpsnet.presets import NAMES, load_preset
 from tpsnet.training import FitConfig
@@ -86,7 +86,7 @@ def test_a_file_that_does_not_fit_is_one_line(tmp_path, text, message):
 )
 def test_a_run_folder_can_be_run_again_to_the_same_scores(small, tmp_path, method, protocol):
     done, rows = small(method, protocol).run(tmp_path / "one")
-    assert [row["name"] for row in rows] == ["frozen CLIP", "frozen CLIP, centred", method]
+    assert [row["name"] for row in rows] == [*BASELINES, method]
     left = {path.name for path in (tmp_path / "one").iterdir()}
     assert left == {
         "config.json",

@@ -8,7 +8,7 @@ from pictures import write_tree
 
 from tpsnet.data import embedded_unseen, load_pair
 from tpsnet.errors import InputError
-from tpsnet.evaluation import evaluate, evaluate_zero_shot
+from tpsnet.evaluation import evaluate, evaluate_zero_shot, rerank
 from tpsnet.experiments import PROTOCOLS, Closed, Universal, ZeroShot
 from tpsnet.methods import Frozen, FrozenConfig, embeddings
 
@@ -33,6 +33,45 @@ def test_closed_scores_both_directions_of_all_images(pair, whole):
     assert back["metrics"] == evaluate(*whole[::-1], ks=(1, 5)).metrics()
     assert tuple(there["card"]["seeds"]) == (3,) and there["card"]["label_spaces"] == "closed"
     assert tuple(protocol.score(whole, arranged, seed=3, trained=False)[0]["card"]["seeds"]) == ()
+
+
+@pytest.mark.parametrize(
+    "protocol", [Closed(ks=(1,)), Universal("open", ks=(1,)), ZeroShot(("bee",), ks=(2,))]
+)
+def test_every_direction_is_scored_as_embedded_and_re_ranked(pair, backbone, protocol):
+    """By the same measure, on what ``rerank`` makes of queries and gallery; zero-shot queries come alone."""
+    arranged = protocol.arrange(pair, seed=0)
+    both = embeddings(Frozen(backbone, FrozenConfig()), arranged.test)
+    first = protocol.score(both, arranged, seed=0, trained=False)[0]
+    alone = isinstance(protocol, ZeroShot)
+    assert list(first["reranked"]) == list(first["card"]["rerankings"]) == ["expansion", "diffusion"]
+    assert all(("comes alone" in rule) == alone for rule in first["card"]["rerankings"].values())
+    queries = protocol.kept(both, arranged)
+    for name, metrics in first["reranked"].items():
+        q, g = rerank(queries, name, known_queries=not alone)
+        measured = evaluate_zero_shot(q, g, ks=(2,)) if alone else evaluate(q, g, ks=(1,))
+        assert metrics == measured.metrics() and metrics.keys() == first["metrics"].keys()
+    plain = dataclasses.replace(protocol, rerankings=())
+    assert plain.score(both, arranged, seed=0, trained=False)[0]["reranked"] == {}
+
+
+def test_what_is_rejected_is_decided_anew_after_a_re_ranking(pair, backbone):
+    protocol = Universal("open", ks=(1,))
+    arranged = protocol.arrange(pair, seed=0)
+    both = embeddings(Frozen(backbone, FrozenConfig()), arranged.test)
+    judged = []
+
+    def reject(given):
+        judged.append(given)
+        rejected = torch.full((len(given[0]),), len(judged) > 1)
+        return dataclasses.replace(given[0], rejected=rejected), given[1]
+
+    (only,) = protocol.score(reject(both), arranged, seed=0, trained=False, reject=reject)
+    assert len(judged) == 3  # once as embedded, before, and once for each re-ranking
+    for given, name in zip(judged[1:], ("expansion", "diffusion"), strict=True):
+        assert given[0].vectors.equal(rerank(both, name, known_queries=True)[0].vectors)
+    shares = [m["kept with a match"] for m in (only["metrics"], *only["reranked"].values())]
+    assert shares == [100.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("spaces", "queries", "gallery"), [("partial", 1, 3), ("open", 3, 1)])

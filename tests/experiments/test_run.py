@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tpsnet.evaluation import load_saved
-from tpsnet.experiments import VARIANTS, Variant, make, run
+from tpsnet.experiments import BASELINES, VARIANTS, Variant, make, run
 from tpsnet.experiments.run import made_with
 from tpsnet.methods import METHODS, CLAIRConfig
 from tpsnet.training import FitConfig, load_trained
@@ -34,7 +34,7 @@ def test_poisoned_labels_change_no_bit(name, protocol, pair, backbone, short, pr
 
 
 @pytest.mark.parametrize("protocol", ["closed", "partial", "open", "zero-shot"])
-@pytest.mark.parametrize("name", ["frozen CLIP", "frozen CLIP, centred", "TPSNet", "UEM", "CLAIR"])
+@pytest.mark.parametrize("name", [*BASELINES, "TPSNet", "UEM", "CLAIR"])
 def test_any_method_under_any_protocol_leaves_the_same(
     name, protocol, pair, backbone, short, protocols, tmp_path
 ):

@@ -36,6 +36,20 @@ def test_centred_it_takes_off_the_means_of_its_training_images(centred, backbone
         torch.testing.assert_close(centred.embed(few), expected)
 
 
+@pytest.mark.parametrize("centre", [False, True])
+def test_flipped_it_averages_an_image_with_its_mirror_image(backbone, pair, centre):
+    method = Frozen(backbone, FrozenConfig(centred=centre, flipped=True))
+    method.prepare(pair)
+    line = pair[0]
+    mirrored = Images(line.name, line.pixels.flip(-1))
+    plain = Frozen(backbone, FrozenConfig())
+    expected = F.normalize(plain.embed(line) + plain.embed(mirrored), dim=1)
+    if centre:
+        expected = F.normalize(expected - expected.mean(dim=0), dim=1)
+    torch.testing.assert_close(method.embed(line), expected)
+    torch.testing.assert_close(method.embed(mirrored), expected)
+
+
 def test_centred_it_knows_the_two_domains_of_its_training_only(centred, pair):
     with pytest.raises(InputError, match=r"^domain 'photo' is not one of the trained pair"):
         centred.embed(Images("photo", pair[0].pixels))

@@ -2,7 +2,7 @@
 
 from tpsnet.backbone.captions import captions, class_texts
 from tpsnet.backbone.clip import Backbone
-from tpsnet.backbone.embed import autocast, embed_all
+from tpsnet.backbone.embed import autocast, embed_all, embed_with_flip
 from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
@@ -19,6 +19,7 @@ __all__ = [
     "captions",
     "class_texts",
     "embed_all",
+    "embed_with_flip",
     "load_backbone",
     "load_moco",
     "phase_image",

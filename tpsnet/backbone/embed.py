@@ -58,3 +58,11 @@ def embed_all(
             f"domain {images.name!r}: embeddings hold zeros, NaN or infinity; look at weights and precision"
         )
     return vectors
+
+
+def embed_with_flip(
+    encode: Callable[[Tensor], Tensor], images: Images, *, device: torch.device | str = "cpu"
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
+    """Vectors of all images and of their mirror images, see ``embed_all``."""
+    mirrored = embed_all(lambda x: encode(x.flip(-1)), images, device=device)
+    return embed_all(encode, images, device=device), mirrored

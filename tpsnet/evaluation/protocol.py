@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tpsnet.errors import InputError
 from tpsnet.evaluation.metrics import Facts, Scores
@@ -64,6 +64,7 @@ class ProtocolCard(Facts):
         split: Which images are used for what.
         epoch: Which epoch's weights were used.
         seeds: Seeds of the training runs behind the numbers; empty where nothing is random.
+        rerankings: Rule of each re-ranking beside the embeddings as they are, by its name.
         similarity: What is compared, and how it is normalised.
         self_match: Whether a query can find itself.
         unmatched: What becomes of queries without a match in P@k and mAP.
@@ -75,6 +76,7 @@ class ProtocolCard(Facts):
     split: str
     epoch: str
     seeds: tuple[int, ...]
+    rerankings: dict[str, str] = field(default_factory=dict)
     similarity: str = "cosine of L2-normalised embeddings"
     self_match: str = "impossible, two domains"
     unmatched: str = "left out of P@k and mAP"
@@ -106,6 +108,7 @@ class ProtocolCard(Facts):
             f"- **queries without a match** (n_q = 0): {self.unmatched}; **ties**: {self.ties}",
             f"- **similarity**: {self.similarity}; **self-match**: {self.self_match}; "
             f"**engine**: {self.engine}, exact",
+            *(f"- **re-ranked by {name}**: {rule}" for name, rule in self.rerankings.items()),
             f"- **split**: {self.split}{split}; **epoch**: {self.epoch}; "
             f"**seeds**: {', '.join(map(str, self.seeds)) or 'none'}",
         ]
@@ -118,6 +121,7 @@ def protocol_card(
     split: str = "all",
     epoch: str = "last",
     seeds: tuple[int, ...] = (),
+    rerankings: dict[str, str] | None = None,
 ) -> ProtocolCard:
     """The card of these scores, made where the protocol is known; it defines the metrics that they hold.
 
@@ -127,6 +131,7 @@ def protocol_card(
         split: Which images are used for what.
         epoch: Which epoch's weights made the embeddings.
         seeds: Seeds of the training runs; empty where nothing is random.
+        rerankings: Rule of each re-ranking beside the embeddings as they are, by its name.
     """
     metrics = {name: definition(name) for name in scores.metrics()}
     return ProtocolCard(
@@ -136,4 +141,5 @@ def protocol_card(
         split=split,
         epoch=epoch,
         seeds=seeds,
+        rerankings=rerankings or {},
     )

@@ -6,8 +6,9 @@ the transductive reading of the field.
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -17,10 +18,19 @@ import tyro
 from tpsnet.data import Pair, embedded_unseen, listed, zero_shot_split
 from tpsnet.data.folder import of_classes
 from tpsnet.errors import InputError
-from tpsnet.evaluation import Scores, ZeroShotScores, evaluate, evaluate_zero_shot, protocol_card
+from tpsnet.evaluation import (
+    Scores,
+    ZeroShotScores,
+    evaluate,
+    evaluate_zero_shot,
+    protocol_card,
+    rerank,
+    reranking_rule,
+)
 from tpsnet.types import Domain, Embeddings
 
 Both = tuple[Embeddings, Embeddings]
+Reject = Callable[[Both], Both]
 
 
 @dataclass(frozen=True)
@@ -47,14 +57,17 @@ class Protocol:
             publishes them; training sees the first, queries and galleries are of the second. By default
             all images are in both.
         engine: Which engine ranks, see ``neighbours.searcher``; all of them give the same numbers.
+        rerankings: Rules of re-ranking that scores are given under too, see ``evaluation.rerank``.
     """
 
     lists: Path | None = None
     engine: Literal["auto", "torch", "faiss"] = "auto"
+    rerankings: tuple[Literal["expansion", "diffusion"], ...] = ("expansion", "diffusion")
 
     name: ClassVar[str]
     rejects: ClassVar[bool] = False  # whether methods also say which queries have no match
     further: ClassVar[bool] = False  # whether it wants the further embedded objects
+    known_queries: ClassVar[bool] = True  # whether re-ranking may use the queries' neighbourhoods
 
     @property
     def drawn(self) -> bool:
@@ -91,26 +104,43 @@ class Protocol:
         """Queries and gallery to keep on disk, of the embedded test images."""
         return both
 
-    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
-        """Directions of a row: domains, metrics in percent, card.
+    def score(
+        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+    ) -> list[dict]:
+        """Directions of a row: domains, metrics in percent as embedded and re-ranked, card.
 
         Args:
             both: Embeddings of the test images of both domains.
             arranged: What ``arrange`` gave.
             seed: Seed of the row.
             trained: Whether anything was trained with that seed.
+            reject: Queries and gallery to the same with rejections, where the protocol wants them.
         """
         raise NotImplementedError
 
     def _direction(
-        self, scores: Scores | ZeroShotScores, kind: str, spaces: str, split: str, seeds: tuple
+        self,
+        both: Both,
+        measure: Callable[[Embeddings, Embeddings], Scores | ZeroShotScores],
+        kind: str,
+        spaces: str,
+        split: str,
+        seeds: tuple[int, ...],
     ) -> dict:
         if self.lists is not None:
             split = f"{split}; images by the published train and test lists"
-        card = protocol_card(scores, label_spaces=spaces, split=split, seeds=seeds)
-        facts = scores.facts
-        where = {"query": facts.query_domain, "gallery": facts.gallery_domain, "kind": kind}
-        return {**where, "metrics": scores.metrics(), "card": dataclasses.asdict(card)}
+        known = {"known_queries": self.known_queries}
+        rules = {name: reranking_rule(name, **known) for name in self.rerankings}
+        scores = measure(*both)
+        card = protocol_card(scores, label_spaces=spaces, split=split, seeds=seeds, rerankings=rules)
+        return {
+            "query": scores.facts.query_domain,
+            "gallery": scores.facts.gallery_domain,
+            "kind": kind,
+            "metrics": scores.metrics(),
+            "reranked": {name: measure(*rerank(both, name, **known)).metrics() for name in rules},
+            "card": dataclasses.asdict(card),
+        }
 
 
 @dataclass(frozen=True)
@@ -130,11 +160,13 @@ class Closed(Protocol):
         _check_depths(self.ks, arranged.test.domains, "the gallery")
         return arranged
 
-    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+    def score(
+        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+    ) -> list[dict]:
         """Both directions."""
-        seeds = (seed,) if trained else ()
-        scores = (evaluate(*way, ks=self.ks, engine=self.engine) for way in (both, both[::-1]))
-        return [self._direction(s, "all", "closed", "all", seeds) for s in scores]
+        measure = partial(evaluate, ks=self.ks, engine=self.engine)
+        about = "all", "closed", "all", (seed,) if trained else ()
+        return [self._direction(way, measure, *about) for way in (both, both[::-1])]
 
 
 @dataclass(frozen=True)
@@ -170,11 +202,18 @@ class Universal(Protocol):
         _check_depths(self.ks, arranged.test.domains[1:], "the gallery")
         return arranged
 
-    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
-        """The one direction, with detection."""
-        spaces = f"{self.spaces}, drawn by seed {seed}"
-        scores = evaluate(*both, ks=self.ks, engine=self.engine)
-        return [self._direction(scores, "all", spaces, "all", (seed,) if trained else ())]
+    def score(
+        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+    ) -> list[dict]:
+        """The one direction; what is rejected is decided anew after each re-ranking."""
+
+        def measure(query: Embeddings, gallery: Embeddings) -> Scores:
+            if reject is not None and query.rejected is None:
+                query, gallery = reject((query, gallery))
+            return evaluate(query, gallery, ks=self.ks, engine=self.engine)
+
+        about = "all", f"{self.spaces}, drawn by seed {seed}", "all", (seed,) if trained else ()
+        return [self._direction(both, measure, *about)]
 
 
 @dataclass(frozen=True)
@@ -194,6 +233,7 @@ class ZeroShot(Protocol):
     mode: str = "voc_minR"
     name: ClassVar[str] = "zero-shot"
     further: ClassVar[bool] = True
+    known_queries: ClassVar[bool] = False
 
     @property
     def drawn(self) -> bool:
@@ -219,18 +259,18 @@ class ZeroShot(Protocol):
         unseen = torch.tensor(arranged.unseen)
         return tuple(part.subset(torch.isin(part.labels, unseen).nonzero()[:, 0].tolist()) for part in both)
 
-    def score(self, both: Both, arranged: Arranged, *, seed: int, trained: bool) -> list[dict]:
+    def score(
+        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+    ) -> list[dict]:
         """Both directions with a gallery of unseen classes, then both with the generalised one."""
-        queries, found = self.kept(both, arranged), []
-        for kind, galleries in (("unseen", queries), ("generalised", both)):
-            for q, g in ((0, 1), (1, 0)):
-                scores = evaluate_zero_shot(queries[q], galleries[g], self.ks, self.mode, self.engine)
-                spaces, split = (
-                    f"zero-shot, {kind} gallery",
-                    "trained on seen classes, queries of unseen ones",
-                )
-                found.append(self._direction(scores, kind, spaces, split, (seed,) if trained else ()))
-        return found
+        measure = partial(evaluate_zero_shot, ks=self.ks, mode=self.mode, engine=self.engine)
+        about = "trained on seen classes, queries of unseen ones", (seed,) if trained else ()
+        queries = self.kept(both, arranged)
+        return [
+            self._direction((queries[q], galleries[g]), measure, kind, f"zero-shot, {kind} gallery", *about)
+            for kind, galleries in (("unseen", queries), ("generalised", both))
+            for q, g in ((0, 1), (1, 0))
+        ]
 
 
 PROTOCOLS: dict[str, Protocol] = {

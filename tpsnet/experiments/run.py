@@ -3,11 +3,12 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import Pair
-from tpsnet.evaluation import METRIC_VERSION, save_both
+from tpsnet.evaluation import METRIC_VERSION, RERANKINGS, save_both
 from tpsnet.experiments.protocols import Protocol
 from tpsnet.experiments.variants import Variant
 from tpsnet.methods import METHODS, Method, embeddings, with_rejections
@@ -66,10 +67,11 @@ def run(
     method = make(variant, arranged.train, seed, backbone)
     history = fit(method, arranged.train.images, loop, folder=folder, resume=resume)
     both = embeddings(method, arranged.test)
-    if protocol.rejects:
-        both = with_rejections(method, both, seed)
+    reject = partial(with_rejections, method, seed=seed) if protocol.rejects else None
+    both = reject(both) if reject else both
     if keep is not None:
         save_both(keep, protocol.name, variant.name, protocol.kept(both, arranged))
+    scoring = {"seed": seed, "trained": variant.trains, "reject": reject}
     row = {
         "name": variant.name,
         "seed": seed,
@@ -77,7 +79,7 @@ def run(
         "protocol": protocol.name,
         "config": dataclasses.asdict(method.cfg),
         "made_with": made_with(variant, pair.names, protocol, seed, loop, backbone),
-        "directions": protocol.score(both, arranged, seed=seed, trained=variant.trains),
+        "directions": protocol.score(both, arranged, **scoring),
     }
     return Run(method, both, row, history)
 
@@ -115,6 +117,7 @@ def made_with(
         "pair": names,
         "protocol": {"name": protocol.name} | dataclasses.asdict(protocol),
         "lists": protocol.fingerprint(names),
+        "rerankings": {name: dataclasses.asdict(RERANKINGS[name]) for name in protocol.rerankings},
         "fit": dataclasses.asdict(loop),
         "backbone": backbone.identity,
         "device": backbone.mean.device.type,

@@ -37,7 +37,12 @@ def _variants(method: str, **configs: object) -> dict[str, Variant]:
 
 
 BASELINES = _variants(
-    "Frozen", **{"frozen CLIP": FrozenConfig(), "frozen CLIP, centred": FrozenConfig(centred=True)}
+    "Frozen",
+    **{
+        "frozen CLIP": FrozenConfig(),
+        "frozen CLIP, centred": FrozenConfig(centred=True),
+        "frozen CLIP, centred, flip-averaged": FrozenConfig(centred=True, flipped=True),
+    },
 )
 TRAINED = _variants(
     "TPSNet",

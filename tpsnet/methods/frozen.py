@@ -1,4 +1,4 @@
-"""The baseline: a backbone as it comes, with or without each domain's mean removed. Nothing is trained."""
+"""The baselines: a backbone as it comes, centred, averaged with mirror images. Nothing is trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.backbone import Backbone, MoCo, class_texts, embed_all
+from tpsnet.backbone import Backbone, MoCo, class_texts, embed_all, embed_with_flip
 from tpsnet.data import style_of
 from tpsnet.methods.base import Method, require_clip
 from tpsnet.types import Images
@@ -20,9 +20,12 @@ class FrozenConfig:
 
     Attributes:
         centred: Whether the mean of each domain's training images is removed; no label is used.
+        flipped: Whether the vector of an image is averaged with that of its mirror image (test-time
+            augmentation).
     """
 
     centred: bool = False
+    flipped: bool = False
 
     def told(self, names: tuple[str, ...]) -> "FrozenConfig":
         """The baseline is told nothing of the classes."""
@@ -30,7 +33,7 @@ class FrozenConfig:
 
 
 class Frozen(Method):
-    """Untouched embeddings, or the same less the mean of their domain."""
+    """Untouched embeddings; or averaged with those of mirror images; or less the mean of their domain."""
 
     name = "Frozen"
 
@@ -58,4 +61,7 @@ class Frozen(Method):
         return class_texts(require_clip(self.given, "a text query"), texts, style_of(domain)).cpu()
 
     def _encode(self, images: Images) -> Float[Tensor, "n dim"]:
-        return embed_all(self.given.encode_image, images, device=self.device)
+        if not self.cfg.flipped:
+            return embed_all(self.given.encode_image, images, device=self.device)
+        plain, mirrored = embed_with_flip(self.given.encode_image, images, device=self.device)
+        return F.normalize(plain + mirrored, dim=1)

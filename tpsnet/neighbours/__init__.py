@@ -1,12 +1,13 @@
 """Who is near whom: exact search, query expansion, and diffusion over the graph of two domains."""
 
-from tpsnet.neighbours.expansion import query_expansion
+from tpsnet.neighbours.expansion import expand, query_expansion
 from tpsnet.neighbours.graph import NeighbourGraph, neighbour_graph
 from tpsnet.neighbours.search import ENGINES, resolve_engine, searcher
 
 __all__ = [
     "ENGINES",
     "NeighbourGraph",
+    "expand",
     "neighbour_graph",
     "query_expansion",
     "resolve_engine",

@@ -1,4 +1,4 @@
-r"""Diffusion over the graph of nearest neighbours of two domains.
+r"""Diffusion over the graph of nearest neighbours of some domains, as a rule two.
 
 Every image is tied to its k nearest images of each domain, itself left out, by
 
@@ -34,12 +34,12 @@ TINY = 1e-12  # the degree of a row without ties
 
 @dataclass(frozen=True, eq=False)
 class NeighbourGraph:
-    """The matrix S of some rows, which are those of the first domain and then those of the second.
+    """The matrix S of the rows of some domains, one domain after the other.
 
     Memory is of the order of rows × neighbours.
 
     Attributes:
-        sizes: Number of rows of either domain.
+        sizes: Number of rows of each domain.
         neighbours: Number k of neighbours in each domain.
         power: Exponent γ of the cosines.
         starts: Where the entries of each row begin in ``columns`` and ``weights``, and the end of the last.
@@ -48,7 +48,7 @@ class NeighbourGraph:
         degrees: Row sums of W.
     """
 
-    sizes: tuple[int, int]
+    sizes: tuple[int, ...]
     neighbours: int
     power: float
     starts: Int[Tensor, " row_and_end"]
@@ -101,7 +101,7 @@ class NeighbourGraph:
             engine: Engine that searches, see ``resolve_engine``.
         """
         total, weight = torch.zeros_like(new), new.new_zeros(len(new))
-        for start, known in zip((0, self.sizes[0]), z.split(self.sizes), strict=True):
+        for start, known in zip(_starts(self.sizes), z.split(self.sizes), strict=True):
             index, ties = _ties(new, known, min(self.neighbours, len(known)), self.power, engine)
             index = index + start
             # One image of the gallery has few ties of its own; half of each is what W would hold.
@@ -112,12 +112,12 @@ class NeighbourGraph:
 
 
 def neighbour_graph(
-    both: Sequence[Float[Tensor, "_ dim"]], neighbours: int = 5, power: float = 3.0, engine: str = "auto"
+    domains: Sequence[Float[Tensor, "_ dim"]], neighbours: int = 5, power: float = 3.0, engine: str = "auto"
 ) -> NeighbourGraph:
     """Tie every row to its nearest rows in each domain.
 
     Args:
-        both: L2-normalised rows of two domains.
+        domains: L2-normalised rows of each domain.
         neighbours: Number k of neighbours in each domain; fewer where a domain has fewer.
         power: Exponent γ of the cosines.
         engine: Engine that searches, see ``resolve_engine``; it changes no value.
@@ -127,12 +127,13 @@ def neighbour_graph(
     """
     if neighbours < 1:
         raise InputError(f"a graph of {neighbours} neighbours; give at least 1")
-    if not all(bool(z.isfinite().all()) for z in both):
+    if not all(bool(z.isfinite().all()) for z in domains):
         raise InputError("embeddings hold NaN or infinity; look at the model they come from")
-    n, starts = sum(map(len, both)), (0, len(both[0]))
-    edges, values = [], []
-    for start, rows in zip(starts, both, strict=True):
-        for other_start, others in zip(starts, both, strict=True):
+    sizes = tuple(map(len, domains))
+    n, starts = sum(sizes), _starts(sizes)
+    edges, values = [torch.zeros(0, dtype=torch.long, device=domains[0].device)], [domains[0].new_zeros(0)]
+    for start, rows in zip(starts, domains, strict=True):
+        for other_start, others in zip(starts, domains, strict=True):
             itself = start == other_start
             k = min(neighbours, len(others) - itself)
             if not k:
@@ -141,7 +142,7 @@ def neighbour_graph(
             own = torch.arange(len(rows), device=rows.device)[:, None].expand_as(index)
             edges.append((own + start).flatten() * n + (index + other_start).flatten())
             values.append(ties.flatten())
-    return _symmetric(torch.cat(edges), torch.cat(values), tuple(map(len, both)), neighbours, power)
+    return _symmetric(torch.cat(edges), torch.cat(values), sizes, neighbours, power)
 
 
 def _ties(
@@ -169,10 +170,15 @@ def _ties(
     return index, cosine.to(rows.dtype).clamp_min(0) ** power
 
 
+def _starts(sizes: tuple[int, ...]) -> list[int]:
+    """Row at which each domain begins."""
+    return [sum(sizes[:d]) for d in range(len(sizes))]
+
+
 def _symmetric(
     edges: Int[Tensor, " edge"],
     values: Float[Tensor, " edge"],
-    sizes: tuple[int, int],
+    sizes: tuple[int, ...],
     neighbours: int,
     power: float,
 ) -> NeighbourGraph:

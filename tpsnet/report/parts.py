@@ -13,28 +13,44 @@ from joblib import cpu_count
 
 from tpsnet.evaluation import ProtocolCard, in_order
 
-COLUMNS = ("name", "seed", "pair", "protocol", "query", "gallery", "kind", "metric", "value")
+AS_EMBEDDED = "as embedded"
+WHICH = ("name", "trained", "seed", "pair", "protocol", "query", "gallery", "kind")
+COLUMNS = (*WHICH, "ranking", "metric", "value")
 
 
 def tidy(rows: Iterable[dict]) -> pd.DataFrame:
-    """One line for each value of each row and direction.
+    """One line for each value of each row, direction and ranking.
 
     Args:
         rows: Rows that a table returns, see ``experiments``.
 
     Returns:
-        ``COLUMNS`` in the order of the rows. Values are in percent, null ones NaN; a pair is "line ↔ flat".
+        ``COLUMNS`` in the order of the rows. Values are in percent, null ones NaN; a pair is "line ↔ flat"; a
+        ranking is "as embedded", or "re-ranked by" the rule's name.
     """
     lines = []
     for row in rows:
-        which = row["name"], row["seed"], " ↔ ".join(row["pair"]), row["protocol"]
+        pair = " ↔ ".join(row["pair"])
         for d in row["directions"]:
-            way = d["query"], d["gallery"], d["kind"]
-            lines += [(*which, *way, metric, value) for metric, value in d["metrics"].items()]
+            seeds = bool(d["card"]["seeds"])
+            which = (
+                row["name"],
+                seeds,
+                row["seed"],
+                pair,
+                row["protocol"],
+                d["query"],
+                d["gallery"],
+                d["kind"],
+            )
+            rankings = {AS_EMBEDDED: d["metrics"]}
+            rankings |= {f"re-ranked by {rule}": metrics for rule, metrics in d["reranked"].items()}
+            for ranking, metrics in rankings.items():
+                lines += [(*which, ranking, metric, value) for metric, value in metrics.items()]
     return pd.DataFrame(lines, columns=COLUMNS).astype({"value": float})
 
 
-def means(frame: pd.DataFrame, row: str, column: str) -> pd.DataFrame:
+def means(frame: pd.DataFrame, row: str, column: str, *, signed: bool = False) -> pd.DataFrame:
     """Mean over pairs and directions for each seed, then mean and, of several seeds, ± standard deviation.
 
     Args:
@@ -42,15 +58,25 @@ def means(frame: pd.DataFrame, row: str, column: str) -> pd.DataFrame:
         row: Column of ``frame`` that names the rows.
         column: Column of ``frame`` that names the columns; metrics come in the order of ``METRICS``, and
             those without a value are left out.
+        signed: Whether positive means get a plus.
     """
     keys = [row, column]
     by_seed = frame.dropna(subset="value").groupby([*keys, "seed"], sort=False)["value"].mean()
     stats = by_seed.groupby(keys, sort=False).agg(["mean", "std"])
     spread = ["" if pd.isna(std) else f" ± {std:.1f}" for std in stats["std"]]
-    text = [f"{mean:.1f}{std}" for mean, std in zip(stats["mean"], spread, strict=True)]
+    sign = "+" if signed else ""
+    text = [f"{mean:{sign}.1f}{std}" for mean, std in zip(stats["mean"], spread, strict=True)]
     cells = pd.Series(text, stats.index).unstack(column)
     order = in_order(cells.columns) if column == "metric" else frame[column].unique()
     return cells.reindex(index=frame[row].unique(), columns=order)
+
+
+def by_ranking(frame: pd.DataFrame) -> list[str]:
+    """A table of all metrics for each ranking, under its name."""
+    parts = []
+    for ranking, chosen in frame.groupby("ranking", sort=False):
+        parts += [f"**{ranking.capitalize()}**", table(means(chosen, "name", "metric"))]
+    return parts
 
 
 def by_direction(frame: pd.DataFrame, metric: str) -> str:

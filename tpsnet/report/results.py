@@ -3,10 +3,21 @@
 import pandas as pd
 
 from tpsnet.evaluation import family, in_order
-from tpsnet.report.parts import by_direction, made_with, means, protocol, seeds_of, table, tidy
+from tpsnet.report.differences import differences_markdown
+from tpsnet.report.parts import (
+    AS_EMBEDDED,
+    by_direction,
+    by_ranking,
+    made_with,
+    protocol,
+    seeds_of,
+    table,
+    tidy,
+)
 from tpsnet.report.published import published, sources, wide
 
-BY_SEED = ("mAP", "P@5")
+COMPARED = ("mAP", "P@1")
+BY_SEED = ("mAP", "P@1")
 BY_DIRECTION = ("mAP", "P@k")
 
 
@@ -25,13 +36,16 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
         f"trained rows over seeds {seeds_of(frame)}. All numbers in percent.",
         "## Mean over all directions",
         "± is the standard deviation over seeds of that mean (one seed: none).",
-        table(means(frame, "name", "metric")),
+        *by_ranking(frame),
+        "## Beside the strongest training-free row",
+        *differences_markdown(frame, list(COMPARED)),
         "## Mean over all directions, seed by seed",
-        table(_by_seed(frame)),
+        *_seed_by_seed(frame),
     ]
+    embedded = frame[frame["ranking"] == AS_EMBEDDED]
     for metric in in_order(frame["metric"]):
         if family(metric) in BY_DIRECTION:
-            parts += [f"## {metric} by direction", by_direction(frame, metric)]
+            parts += [f"## {metric} by direction, as embedded", by_direction(embedded, metric)]
     parts += _switches(tidy(switches)) if switches else []
     figures = published().query("name == 'TPSNet'")
     parts += [
@@ -44,6 +58,14 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
         made_with(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seed_by_seed(frame: pd.DataFrame) -> list[str]:
+    """A table for each ranking."""
+    parts = []
+    for ranking, chosen in frame.groupby("ranking", sort=False):
+        parts += [f"**{ranking.capitalize()}**", table(_by_seed(chosen))]
+    return parts
 
 
 def _by_seed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -62,5 +84,5 @@ def _switches(frame: pd.DataFrame) -> list[str]:
     return [
         "## Single switches",
         f"Mean over both directions of {', '.join(frame['pair'].unique())}; seed {seeds_of(frame)}.",
-        table(means(frame, "name", "metric")),
+        *by_ranking(frame),
     ]

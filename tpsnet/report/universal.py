@@ -3,14 +3,25 @@
 import pandas as pd
 
 from tpsnet.evaluation import in_order
-from tpsnet.report.parts import by_direction, made_with, means, protocol, seeds_of, table, tidy
+from tpsnet.report.differences import differences_markdown
+from tpsnet.report.parts import (
+    AS_EMBEDDED,
+    by_direction,
+    by_ranking,
+    made_with,
+    protocol,
+    seeds_of,
+    table,
+    tidy,
+)
 from tpsnet.report.published import published, sources, wide
 
+COMPARED = ("mAP", "H-score")
 REJECTION = (
     "- **rejection**: UEM clusters both domains anew and rejects a query whose nearest prototype has not "
     "merged, or that is farther from the gallery than the images of a merged pair are; the other methods "
     "reject a query that is farther from the gallery than its own cluster is wide, and are told the number "
-    "of query classes"
+    "of query classes. After a re-ranking every row decides anew on the re-ranked embeddings"
 )
 
 
@@ -30,8 +41,9 @@ def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
         "over seeds. mAP and P@k are over the queries that have a match (UEM's shared set).",
     ]
     for name, chosen in frame.groupby("protocol", sort=False):
-        leading = by_direction(chosen, in_order(chosen["metric"])[0])
-        parts += [f"## {name.capitalize()}", table(means(chosen, "name", "metric")), leading]
+        leading = by_direction(chosen[chosen["ranking"] == AS_EMBEDDED], in_order(chosen["metric"])[0])
+        parts += [f"## {name.capitalize()}", *by_ranking(chosen), leading]
+        parts += differences_markdown(chosen, [m for m in COMPARED if m in set(chosen["metric"])])
     parts += _ablation(tidy(ablation)) if ablation else []
     rules = protocol([*rows, *(ablation or [])]) + "\n" + REJECTION
     parts += ["## Protocol", rules, "## Made with", made_with()]
@@ -43,7 +55,7 @@ def _ablation(frame: pd.DataFrame) -> list[str]:
     return [
         "## Ablation of UEM, open",
         f"The same pairs; seeds {seeds_of(frame)}.",
-        table(means(frame, "name", "metric")),
+        *by_ranking(frame),
         f"As published, on other images and another backbone, so not to be compared. {sources(figures)}",
         table(wide(figures, "name")),
     ]

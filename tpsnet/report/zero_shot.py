@@ -1,7 +1,8 @@
 """The page of zero-shot retrieval: both galleries, CLAIR without its parts, and the oracle of its losses."""
 
 from tpsnet.evaluation import in_order
-from tpsnet.report.parts import by_direction, made_with, means, protocol, table, tidy
+from tpsnet.report.differences import differences_markdown
+from tpsnet.report.parts import AS_EMBEDDED, by_direction, made_with, means, protocol, table, tidy
 from tpsnet.report.published import published, sources
 
 KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gallery: unseen and seen classes"}
@@ -25,14 +26,16 @@ def zero_shot_markdown(
         "of training.",
     ]
     for kind, title in KINDS.items():
-        parts += [f"## {title}", _means(rows, kind)]
+        parts += [f"## {title}", *_means(rows, kind)]
         parts += [_leading(rows)] if kind == "unseen" else []
+        chosen = tidy(rows).query("kind == @kind")
+        parts += differences_markdown(chosen, in_order(chosen["metric"])[:1])
     if ablation:
         parts += [
             "## CLAIR without its parts, gallery of unseen classes",
             "The same directions. *True labels* is an oracle, no method: the same losses, given the labels "
             "of the seen images, show what better pseudo-labels could bring.",
-            _means(ablation, "unseen"),
+            *_means(ablation, "unseen"),
         ]
     parts += _others(rows, others) if others else []
     rules = protocol([*rows, *(ablation or []), *(others or [])])
@@ -48,22 +51,26 @@ def _others(rows: list[dict], others: list[dict]) -> list[str]:
     return [
         "## Beside methods that were not made for it",
         f"The same directions, seed {seed}; gallery of unseen classes.",
-        _means(both, "unseen"),
+        *_means(both, "unseen"),
         _leading(both),
     ]
 
 
-def _means(rows: list[dict], kind: str) -> str:
-    """Every method with the seeds of its training; the baselines have none."""
-    cells = means(tidy(rows).query("kind == @kind"), "name", "metric")
+def _means(rows: list[dict], kind: str) -> list[str]:
+    """Every method with the seeds of its training, a table for each ranking; the baselines have none."""
     seeds: dict[str, set[int]] = {}
     for row in rows:
         seeds.setdefault(row["name"], set()).update(*(d["card"]["seeds"] for d in row["directions"]))
-    cells.insert(0, "seeds", [", ".join(map(str, sorted(seeds[name]))) or "none" for name in cells.index])
-    return table(cells)
+    parts = []
+    for ranking, chosen in tidy(rows).query("kind == @kind").groupby("ranking", sort=False):
+        cells = means(chosen, "name", "metric")
+        cells.insert(0, "seeds", [", ".join(map(str, sorted(seeds[name]))) or "none" for name in cells.index])
+        parts += [f"**{ranking.capitalize()}**", table(cells)]
+    return parts
 
 
 def _leading(rows: list[dict]) -> str:
-    """The first metric by direction, in the gallery of unseen classes."""
+    """The first metric by direction as embedded, in the gallery of unseen classes."""
     frame = tidy(rows).query("kind == 'unseen'")
+    frame = frame[frame["ranking"] == AS_EMBEDDED]
     return by_direction(frame, in_order(frame["metric"])[0])

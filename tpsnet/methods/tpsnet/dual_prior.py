@@ -38,9 +38,7 @@ class DualPriorStage(Stage):
         """
         method, targets = self.method, self.targets
         method.eval()
-        both = [
-            method.encode_with_flip(partial(method.forward, domain=d), method.images[d]) for d in range(2)
-        ]
+        both = [method.with_flip(partial(method.forward, domain=d), method.images[d]) for d in range(2)]
         vectors = targets.expanded([F.normalize(plain + mirrored, dim=1) for plain, mirrored in both])
         changed = 0.0
         for d, rows in enumerate(vectors):

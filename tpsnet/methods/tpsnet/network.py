@@ -15,6 +15,7 @@ from tpsnet.backbone import (
     PhaseEncoder,
     autocast,
     embed_all,
+    embed_with_flip,
     phase_image,
 )
 from tpsnet.errors import InputError
@@ -77,7 +78,7 @@ class DualPriorNetwork(Method):
                 "ask for fewer clusters"
             )
         super().prepare(images)
-        raw = [self.encode_with_flip(self.given.encode_image, x) for x in images]
+        raw = [self.with_flip(self.given.encode_image, x) for x in images]
         self.offsets.copy_(torch.stack([plain.mean(dim=0) for plain, _ in raw]))
         means = zip(raw, self.offsets, strict=True)
         features = [F.normalize(plain + mirrored - 2 * m, dim=1) for (plain, mirrored), m in means]
@@ -85,12 +86,9 @@ class DualPriorNetwork(Method):
         if self.prompts is not None:
             self.texts.copy_(self.encode_prompts())
 
-    def encode_with_flip(
-        self, encode: Callable[[Tensor], Tensor], images: Images
-    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
-        """Vectors of the images and of their mirror images."""
-        ways = (encode, lambda x: encode(x.flip(-1)))
-        return tuple(embed_all(way, images, device=self.device).to(self.device) for way in ways)
+    def with_flip(self, encode: Callable[[Tensor], Tensor], images: Images) -> list[Float[Tensor, "n dim"]]:
+        """Vectors of the images and of their mirror images, on the method's device."""
+        return [z.to(self.device) for z in embed_with_flip(encode, images, device=self.device)]
 
     @torch.no_grad()
     def encode_prompts(self) -> Float[Tensor, "2 classes dim"]:

@@ -1,0 +1,70 @@
+"""Paired differences: every trained row less the strongest training-free one, direction by direction."""
+
+import pandas as pd
+
+from tpsnet.report.parts import means, table
+
+PAIRED = ["protocol", "kind", "query", "gallery"]
+
+
+def differences_markdown(frame: pd.DataFrame, metrics: list[str]) -> list[str]:
+    """How far trained rows lie above the strongest training-free row under the same ranking.
+
+    Args:
+        frame: What ``tidy`` returns, or a part of it.
+        metrics: Metrics to compare; the first one says which training-free row is the strongest, and is shown
+            for every direction.
+
+    Returns:
+        Paragraphs of Markdown; none where nothing was trained, or nothing was not.
+    """
+    parts = []
+    for ranking, chosen in frame.groupby("ranking", sort=False):
+        best = strongest(chosen, metrics[0])
+        if best is None or not chosen["trained"].any():
+            continue
+        found = paired(chosen[chosen["metric"].isin(metrics)], best)
+        first = found[found["metric"] == metrics[0]]
+        direction = first["query"] + " → " + first["gallery"]
+        parts += [
+            f"**{ranking.capitalize()}**, less *{best}*: mean, the worst seed, and the pairs of domains on "
+            f"which {metrics[0]} lies above it with every seed.",
+            table(_summary(found, metrics)),
+            table(
+                means(first.assign(direction=direction), "direction", "name", signed=True),
+                f"{metrics[0]}, query → gallery",
+            ),
+        ]
+    return parts
+
+
+def strongest(frame: pd.DataFrame, metric: str) -> str | None:
+    """The training-free row with the highest mean of a metric."""
+    free = frame[~frame["trained"] & (frame["metric"] == metric)]
+    return None if free.empty else free.groupby("name")["value"].mean().idxmax()
+
+
+def paired(frame: pd.DataFrame, best: str) -> pd.DataFrame:
+    """Trained rows with their values less those of a training-free row on the same direction and seed.
+
+    Where the training-free row has one seed, because none changes it, that one stands for all.
+    """
+    keys, mine = [*PAIRED, "metric"], frame[frame["name"] == best]
+    if mine["seed"].nunique() > 1:
+        keys.append("seed")
+    base = mine[[*keys, "value"]].rename(columns={"value": "base"})
+    found = frame[frame["trained"]].merge(base, on=keys)
+    return found.assign(value=found["value"] - found["base"])
+
+
+def _summary(found: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """A line for each trained row."""
+    shown = found[found["metric"].isin(metrics)]
+    cells = means(shown, "name", "metric", signed=True)
+    worst = shown.groupby(["name", "metric", "seed"])["value"].mean().groupby(["name", "metric"]).min()
+    for metric in cells.columns:
+        cells[f"{metric}, worst seed"] = [f"{worst[name, metric]:+.1f}" for name in cells.index]
+    of_pair = found[found["metric"] == metrics[0]].groupby(["name", "pair", "seed"])["value"].mean()
+    above = (of_pair > 0).groupby(["name", "pair"]).all().groupby("name")
+    cells["pairs above"] = [f"{above.sum()[name]} of {above.size()[name]}" for name in cells.index]
+    return cells
