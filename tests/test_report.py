@@ -240,6 +240,15 @@ def test_a_comparison_names_what_is_missing_and_what_differs():
     assert "SEL" not in page and "CLAIR" not in comparison_markdown(scores)
 
 
+def test_a_comparison_has_a_second_table_after_a_re_ranking():
+    plain = Scores({1: 70.0}, {1: 70.0}, 60.0, Facts("a", "b", 4, 4, 2, 0, "torch"))
+    better = dataclasses.replace(plain, mean_ap=65.0)
+    page = comparison_markdown({"closed": {"TPSNet": plain}}, {"closed": {"TPSNet": better}})
+    embedded, reranked = page.split("**Re-ranked**")
+    assert "| TPSNet | 60.0 | 70.0 |" in embedded and "| TPSNet | 65.0 | 70.0 |" in reranked
+    assert "| TPSNet, closed | P@1 70.0 |" in reranked
+
+
 @pytest.mark.parametrize("missing", ["P@1", "H-score"])
 def test_a_comparison_of_one_protocol_has_the_columns_that_are_there(missing):
     facts = Facts("a", "b", 4, 4, 2, 0, "torch")

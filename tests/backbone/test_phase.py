@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tpsnet.backbone import PhaseEncoder, phase_image, swap_amplitude, to_grey
+from tpsnet.backbone import PhaseEncoder, phase_drawing, phase_image, swap_amplitude, to_grey
 
 
 def slow_phase_image(rgb: np.ndarray) -> np.ndarray:
@@ -101,3 +101,64 @@ def test_encoder_gives_one_feature_an_image_and_learns(rng):
     features.square().sum().backward()
     assert features.shape == (4, 12)
     assert all(p.grad.abs().sum() > 0 for p in encoder.parameters())
+
+
+def slow_drawing(rgb: np.ndarray, scales: int, wavelength: float, noise: float) -> np.ndarray:
+    """Phase congruency on whole complex spectra, filter by filter, the border's colour outside."""
+    grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+    rows, columns = grey.shape
+    grey = np.pad(grey, ((12, 36 - 12 - rows), (12, 36 - 12 - columns)), mode="edge")
+    spectrum = np.fft.fft2(grey)
+    total, amplitude = np.zeros((3, 36, 36)), np.zeros((36, 36))
+    for s in range(scales):
+        gain = np.zeros((3, 36, 36), dtype=complex)
+        for v in range(36):
+            for u in range(36):
+                fy, fx = np.fft.fftfreq(36)[[v, u]]
+                radius = np.hypot(fx, fy)
+                if radius:
+                    window = np.exp(-((np.log(radius * wavelength * 2.1**s) / np.log(0.65)) ** 2) / 2)
+                    window /= 1 + (radius / 0.45) ** 30
+                    gain[:, v, u] = window * np.array([1, 1j * fx / radius, 1j * fy / radius])
+        parts = np.fft.ifft2(spectrum * gain).real
+        total += parts
+        amplitude += np.sqrt((parts**2).sum(axis=0))
+    energy = np.sqrt((total**2).sum(axis=0))
+    agree = np.maximum(0, 1 - 1.5 * np.arccos(np.clip(energy / (amplitude + 1e-6), -1, 1)))
+    drawing = 1 - np.minimum(1, 2 * agree * np.maximum(0, energy - noise) / (energy + 1e-6))
+    return drawing[12 : 12 + rows, 12 : 12 + columns]
+
+
+def test_the_drawing_is_the_slow_one(rng):
+    images = torch.rand(2, 3, 12, 10, generator=rng)
+    ours = phase_drawing(images, scales=2, wavelength=3.0, noise=0.02)
+    assert ours.shape == images.shape and ours.min() >= 0 and ours.max() <= 1
+    for image, drawing in zip(images, ours, strict=True):
+        expected = slow_drawing(image.double().numpy(), 2, 3.0, 0.02)
+        for channel in drawing:
+            # Near 1 the arccos of float32 is good to √(2 · 10⁻⁷); slope and gain make that ten times as much.
+            np.testing.assert_allclose(channel, expected, atol=1e-2)
+
+
+def test_a_drawing_knows_neither_contrast_nor_which_side_is_dark(rng):
+    """Only the noise floor does."""
+    images = torch.rand(2, 3, 24, 20, generator=rng)
+    drawing = phase_drawing(images, noise=0.0)
+    torch.testing.assert_close(phase_drawing(0.3 * images, noise=0.0), drawing, atol=1e-2, rtol=0)
+    torch.testing.assert_close(phase_drawing(1 - images, noise=0.0), drawing, atol=1e-2, rtol=0)
+    assert (phase_drawing(0.01 * images) == 1).all()
+
+
+def test_a_filled_shape_becomes_its_outline():
+    """Black on white and two greys alike: ink at the edges, paper elsewhere, with a trace of waves."""
+    for paper, ink in ((1.0, 0.0), (0.7, 0.4)):
+        images = torch.full((1, 3, 48, 48), paper)
+        images[:, :, 12:36, 12:36] = ink
+        drawing = phase_drawing(images)[0, 0]
+        edge = drawing[24, 10:14]
+        assert edge.min() < 0.1 and drawing[24, 20:28].mean() > 0.9 and drawing[24, :8].mean() > 0.9
+        torch.testing.assert_close(drawing, drawing.T, atol=1e-4, rtol=0)
+
+
+def test_blank_paper_is_drawn_blank():
+    assert (phase_drawing(torch.full((2, 3, 20, 20), 0.4)) == 1).all()

@@ -105,7 +105,7 @@ def test_a_query_unlike_everything_stays_where_it_is(embeddings, circle):
 
 def test_the_card_names_rule_settings_and_what_is_known():
     known, alone = (reranking_rule("diffusion", known_queries=flag) for flag in (True, False))
-    settings = "neighbours 5, power 3, share 0.9, steps 20"
+    settings = "neighbours 5, power 3, share 0.98, steps 20"
     assert settings in known and known.endswith("neighbours among queries and gallery")
     assert alone.endswith("neighbours among the gallery; every query comes alone")
     assert "neighbours 10, power 3" in reranking_rule("expansion", known_queries=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tpsnet.errors import InputError
-from tpsnet.evaluation import is_saved, load_saved, method_of, save_both, score_saved
+from tpsnet.evaluation import evaluate, is_saved, load_saved, method_of, rerank, save_both, score_saved
 
 
 @pytest.fixture
@@ -75,6 +75,16 @@ def test_scores_are_by_the_same_rules_and_leave_out_depths(both):
     assert list(scores) == ["open", "zero-shot"]
     for methods in scores.values():
         assert list(methods["UEM"].metrics()) == ["mAP", "P@1", "plain P@1"]
+
+
+def test_scores_after_a_re_ranking_are_those_of_what_it_leaves(both):
+    """Under a protocol of known queries over both sides, under zero-shot over the gallery."""
+    scores = score_saved({"open": {"UEM": both}, "zero-shot": {"UEM": both}}, "diffusion")
+    for protocol, known in (("open", True), ("zero-shot", False)):
+        expected = evaluate(*rerank(both, "diffusion", known_queries=known), ks=(1,))
+        assert scores[protocol]["UEM"].metrics() == expected.metrics()
+    with pytest.raises(InputError, match="no re-ranking 'magic'; choose from expansion, diffusion"):
+        score_saved({"open": {"UEM": both}}, "magic")
 
 
 def test_a_method_that_was_not_saved_is_one_line(both, tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tpsnet.data import load_images, single_image
 from tpsnet.errors import InputError
+from tpsnet.evaluation import RERANKINGS
 from tpsnet.experiments import Experiment, Source, embed_folder, search
 from tpsnet.methods import FrozenConfig
 from tpsnet.training import load_trained
@@ -72,6 +73,31 @@ def test_a_text_is_a_query_too(trained):
     gallery = Embeddings.load(run / "embeddings" / "closed" / "TPSNet" / "query.safetensors")
     order = (gallery.vectors @ method.embed_texts(["a bee"], "flat")[0]).argsort(descending=True)
     assert [hit.path for hit in hits] == [str(gallery.paths[i]) for i in order[:4]]
+
+
+@pytest.mark.parametrize("name", RERANKINGS)
+def test_a_new_query_is_re_ranked_by_its_neighbours_among_the_known(trained, name, tmp_path):
+    """What the rule makes of the query, and of the gallery beside the other domain."""
+    run, root = trained
+    Image.open(root / "flat" / "cat" / "2.png").rotate(9, fillcolor="white").save(tmp_path / "mine.png")
+    hits = search(run, tmp_path / "mine.png", k=12, reranking=name)
+    method = load_trained(run)
+    _, images = load_images(single_image(tmp_path / "mine.png"), method.given.image_size)
+    known = [
+        Embeddings.load(run / "embeddings" / "closed" / "TPSNet" / f"{role}.safetensors").vectors
+        for role in ("query", "gallery")
+    ]
+    moved, (_, gallery) = RERANKINGS[name](method.embed(images, "flat"), known)
+    scores = (gallery @ moved[0]).sort(descending=True).values
+    assert [hit.score for hit in hits] == pytest.approx(scores[:12].tolist(), abs=1e-6)
+    plain = search(run, tmp_path / "mine.png", k=12)
+    assert [hit.score for hit in plain] != [hit.score for hit in hits]
+    assert search(run, text="a bee", k=3, reranking=name)[0].path
+
+
+def test_an_unknown_re_ranking_is_one_line(trained):
+    with pytest.raises(InputError, match="no re-ranking 'magic'; choose from expansion, diffusion"):
+        search(trained[0], text="a bee", reranking="magic")
 
 
 def test_a_folder_is_embedded_as_training_embedded_it(trained, tmp_path):

@@ -11,6 +11,7 @@ computed from labels after the fact, to show how well the criterion follows it.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import torch
@@ -42,6 +43,7 @@ MARGIN = 1.0  # points of agreement that a value must have over the start's: les
 SOURCE, PROTOCOL = Source(), Closed()
 Setting = dict[str, float]
 Measured = dict[str, float]  # agreement and mAP, in percent
+Value = TypeVar("Value")
 
 
 def main(
@@ -104,7 +106,7 @@ def judge(variant: Variant, loop: FitConfig, names: tuple[str, str]) -> Measured
     }
 
 
-def choose(agreement: dict[float, float], start: float) -> float:
+def choose(agreement: dict[Value, float], start: Value) -> Value:
     """The value of highest agreement, unless it is no clear winner over the start."""
     best = max(agreement, key=agreement.__getitem__)
     return best if agreement[best] - agreement[start] >= MARGIN else start

@@ -5,7 +5,7 @@ from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.embed import autocast, embed_all, embed_with_flip
 from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
-from tpsnet.backbone.phase import PhaseEncoder, phase_image, swap_amplitude, to_grey
+from tpsnet.backbone.phase import PhaseEncoder, phase_drawing, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "embed_with_flip",
     "load_backbone",
     "load_moco",
+    "phase_drawing",
     "phase_image",
     "swap_amplitude",
     "to_grey",

@@ -64,9 +64,11 @@ class Train(Generic[ConfigT, ProtocolT]):
         )
         for row in rows:
             for d in row["directions"]:
-                shown = [f"{name} {value:.1f}" for name, value in d["metrics"].items() if value is not None]
                 kind = "" if d["kind"] == "all" else f" ({d['kind']})"
-                print(f"{d['query']} → {d['gallery']}{kind}  {row['name']:22s} {', '.join(shown)}")
+                for ranking, metrics in {"": d["metrics"], **d["reranked"]}.items():
+                    shown = [f"{name} {value:.1f}" for name, value in metrics.items() if value is not None]
+                    name = f"{row['name']}, {ranking}" if ranking else row["name"]
+                    print(f"{d['query']} → {d['gallery']}{kind}  {name:46s} {', '.join(shown)}")
 
 
 TrainTPSNet = Train[TPSNetConfig, Closed]  # what ``tpsnet --help`` shows

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -49,6 +49,8 @@ class Search:
     """The domain to search; by default the second one, or the one that the image is not of."""
     domain: str | None = None
     """The domain of the image; by default a folder above it tells, else it is the one not searched."""
+    rerank: Literal["expansion", "diffusion"] | None = None
+    """Also use the query's neighbours among the images that the run knows."""
     json: bool = False
     """Print JSON, for machines."""
     device: str = "cpu"
@@ -57,6 +59,7 @@ class Search:
     def __call__(self) -> None:
         """Print rank, score, class and path."""
         asked = {"text": self.text, "k": self.k, "gallery": self.gallery, "domain": self.domain}
+        asked["reranking"] = self.rerank
         hits = search(self.run, self.image, **asked, device=self.device)
         if self.json:
             print(json.dumps([dataclasses.asdict(hit) for hit in hits], indent=1))

@@ -73,7 +73,7 @@ class Diffusion:
 
     neighbours: int = 5
     power: float = 3.0
-    share: float = 0.9
+    share: float = 0.98
     steps: int = 20
     title: ClassVar[str] = "diffusion over the graph of nearest neighbours (Zhou et al., NeurIPS 2003)"
 

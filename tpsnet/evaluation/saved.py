@@ -9,6 +9,7 @@ from pathlib import Path
 from tpsnet.data import LABEL_SPACES
 from tpsnet.errors import InputError
 from tpsnet.evaluation.metrics import Scores, evaluate
+from tpsnet.evaluation.rerank import RERANKINGS, rerank
 from tpsnet.types import Embeddings
 
 Both = tuple[Embeddings, Embeddings]  # queries and gallery
@@ -71,16 +72,30 @@ def is_saved(folder: Path, protocol: str, method: str) -> bool:
     return (folder / protocol / method / "gallery.safetensors").is_file()
 
 
-def score_saved(saved: dict[str, dict[str, Both]]) -> dict[str, dict[str, Scores]]:
+def score_saved(
+    saved: dict[str, dict[str, Both]], reranking: str | None = None
+) -> dict[str, dict[str, Scores]]:
     """Scores of all methods by the same rules under every protocol, so that mAP is nowhere interpolated.
 
     Depths of P@k that a gallery is too small for are left out.
+
+    Args:
+        saved: What ``load_saved`` returns.
+        reranking: A rule of ``RERANKINGS``; rejections, which only a method can decide anew, then have no
+            numbers. Queries are known together but for ``"zero-shot"``.
+
+    Raises:
+        InputError: There is no such rule.
     """
+    if reranking is not None and reranking not in RERANKINGS:
+        raise InputError(f"no re-ranking {reranking!r}; choose from {', '.join(RERANKINGS)}")
     scores: dict[str, dict[str, Scores]] = {}
     for protocol, methods in saved.items():
         smallest = min(len(gallery) for _, gallery in methods.values())
         ks = tuple(k for k in (1, 5, 15) if k <= smallest)
-        scores[protocol] = {name: evaluate(*both, ks) for name, both in methods.items()}
+        known = protocol in LABEL_SPACES
+        shown = (rerank(b, reranking, known_queries=known) if reranking else b for b in methods.values())
+        scores[protocol] = {name: evaluate(*both, ks) for name, both in zip(methods, shown, strict=True)}
     return scores
 
 

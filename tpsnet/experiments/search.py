@@ -1,6 +1,6 @@
 """Use of a trained run: embed a folder of images, and search its gallery with an image or a text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tpsnet.data import load_images, single_image, unlabelled_folder
 from tpsnet.errors import InputError
-from tpsnet.evaluation import rank
+from tpsnet.evaluation import RERANKINGS, rank
 from tpsnet.experiments.experiment import CONFIG, Experiment
 from tpsnet.methods import Method
 from tpsnet.training import load_trained
@@ -21,7 +21,7 @@ class Hit:
 
     Attributes:
         rank: Place, from 1.
-        score: Cosine similarity.
+        score: Cosine similarity, of what a re-ranking has made of both where one was asked for.
         name: Class of the gallery image, by its folder.
         path: The gallery image.
     """
@@ -59,6 +59,7 @@ def search(
     k: int = 20,
     gallery: str | None = None,
     domain: str | None = None,
+    reranking: str | None = None,
     device: str = "cpu",
 ) -> list[Hit]:
     """Search the gallery that a training left in its run folder, with an image or with a text.
@@ -71,14 +72,18 @@ def search(
         gallery: The domain to search; by default the second one, or the one that the query is not of.
         domain: The domain of the query image; by default the one that its folder is named after, else the
             one that is not searched.
+        reranking: A rule of ``evaluation.RERANKINGS``: the query is tied to its neighbours among the images
+            that the run has embedded.
         device: Where to compute.
 
     Raises:
-        InputError: neither or both of image and text; an unknown domain; a text to a method without texts;
-            see ``load_trained`` and ``rank``.
+        InputError: neither or both of image and text; an unknown domain or rule; a text to a method without
+            texts; see ``load_trained`` and ``rank``.
     """
     if (image is None) == (text is None):
         raise InputError("a search takes one image or one --text; give one of the two")
+    if reranking is not None and reranking not in RERANKINGS:
+        raise InputError(f"no re-ranking {reranking!r}; choose from {', '.join(RERANKINGS)}")
     method = load_trained(run, device)
     for name in filter(None, (gallery, domain)):
         method.domain_index(name)
@@ -92,22 +97,24 @@ def search(
         gallery = gallery or (first if own == second else second)
         own = own or (first if gallery == second else second)
         vectors = _embedded(method, query, own)[1]
-    return _hits(vectors, load_gallery(run, gallery), k)
+    known = load_known(run)
+    if reranking is not None:
+        rows = {name: part.vectors for name, part in known.items()}
+        vectors, moved = RERANKINGS[reranking](vectors, list(rows.values()))
+        known[gallery] = replace(known[gallery], vectors=moved[list(rows).index(gallery)])
+    return _hits(vectors, known[gallery], k)
 
 
-def load_gallery(run: Path, domain: str) -> Embeddings:
-    """The embeddings of a domain that a training left in its run folder.
+def load_known(run: Path) -> dict[str, Embeddings]:
+    """The embeddings of both domains that a training left in its run folder, by domain.
 
     Raises:
         InputError: they are not there.
     """
     experiment = Experiment.load(run / CONFIG)
     folder = run / "embeddings" / experiment.protocol.name / experiment.method
-    for role in ("query", "gallery"):
-        found = Embeddings.load(folder / f"{role}.safetensors")
-        if found.domain == domain:
-            return found
-    raise InputError(f"{folder} holds no embeddings of {domain!r}; name one of {list(experiment.pair)}")
+    both = (Embeddings.load(folder / f"{role}.safetensors") for role in ("query", "gallery"))
+    return {part.domain: part for part in both}
 
 
 def _embedded(method: Method, found: Domain, domain: str) -> tuple[Domain, Tensor]:

@@ -41,7 +41,7 @@ BASELINES = _variants(
     **{
         "frozen CLIP": FrozenConfig(),
         "frozen CLIP, centred": FrozenConfig(centred=True),
-        "frozen CLIP, centred, flip-averaged": FrozenConfig(centred=True, flipped=True),
+        "frozen CLIP, centred + flip": FrozenConfig(centred=True, flipped=True),
     },
 )
 TRAINED = _variants(

@@ -11,24 +11,41 @@ from tpsnet.report.published import published
 COLUMNS = ["mAP", "P@1", "H-score"]
 
 
-def comparison_markdown(scores: Mapping[str, Mapping[str, Scores]]) -> str:
-    """One table of all methods, then the published numbers.
+def comparison_markdown(
+    scores: Mapping[str, Mapping[str, Scores]], reranked: Mapping[str, Mapping[str, Scores]] | None = None
+) -> str:
+    """One table of all methods as embedded, one re-ranked, then the published numbers.
 
     Args:
         scores: Protocol to method to scores; a method may lack protocols.
+        reranked: The same after a re-ranking.
     """
-    found = {
+    parts = [_all(scores)] if reranked is None else ["**As embedded**", _all(scores)]
+    parts += [] if reranked is None else ["**Re-ranked**", _all(reranked)]
+    beside = _beside(_frames(scores), _methods(scores))
+    parts += [] if beside.empty else [table(beside, numbers=False)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _methods(scores: Mapping[str, Mapping[str, Scores]]) -> list[str]:
+    return list(dict.fromkeys(name for by in scores.values() for name in by))
+
+
+def _frames(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, pd.DataFrame]:
+    """By protocol, a line a method and a column a metric."""
+    return {
         protocol: pd.DataFrame({name: s.metrics() for name, s in by.items()}, dtype=float).T
         for protocol, by in scores.items()
     }
+
+
+def _all(scores: Mapping[str, Mapping[str, Scores]]) -> str:
+    """Every method under every protocol."""
     blocks = [
         here.reindex(columns=COLUMNS).dropna(axis=1, how="all").add_prefix(f"{protocol}: ")
-        for protocol, here in found.items()
+        for protocol, here in _frames(scores).items()
     ]
-    methods = list(dict.fromkeys(name for by in scores.values() for name in by))
-    parts, beside = [table(pd.concat(blocks, axis=1).reindex(methods))], _beside(found, methods)
-    parts += [] if beside.empty else [table(beside, numbers=False)]
-    return "\n\n".join(parts) + "\n"
+    return table(pd.concat(blocks, axis=1).reindex(_methods(scores)))
 
 
 def _beside(found: Mapping[str, pd.DataFrame], methods: list[str]) -> pd.DataFrame:
