@@ -14,8 +14,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+from tpsnet.evaluation import RERANKINGS
 from tpsnet.neighbours import NeighbourGraph, neighbour_graph
 
+RULE = RERANKINGS["diffusion"]
 SIZES, DIM, DENSE, CHUNK = (2_000, 10_000, 40_000, 100_000), 192, 2_000, 256
 
 
@@ -60,9 +62,9 @@ def main(sizes: tuple[int, ...]) -> None:
     for n in sizes:
         both = domains(n, torch.Generator().manual_seed(0))
         _, plain = timed(lambda both=both: products(both))
-        graph, made = timed(lambda both=both: neighbour_graph(both))
+        graph, made = timed(lambda both=both: neighbour_graph(both, RULE.neighbours, RULE.power))
         z = torch.cat(both)
-        _, spread = timed(lambda graph=graph, z=z: graph.spread(z))
+        _, spread = timed(lambda graph=graph, z=z: graph.spread(z, RULE.share, RULE.steps))
         if n <= DENSE:
             w = dense(both, graph)
             torch.testing.assert_close(graph.degrees.double(), w.sum(dim=1), atol=1e-5, rtol=1e-5)

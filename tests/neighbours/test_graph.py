@@ -60,22 +60,22 @@ def test_a_graph_by_hand(circle):
 def test_the_order_of_the_images_does_not_matter(unit, rng):
     both = [unit(40, 8).float(), unit(30, 8).float()]
     orders = [torch.randperm(len(z), generator=rng) for z in both]
-    plain = neighbour_graph(both).spread(torch.cat(both)).split([40, 30])
+    plain = neighbour_graph(both, 5, 3.0).spread(torch.cat(both), 0.9, 20).split([40, 30])
     shuffled = [z[order] for z, order in zip(both, orders, strict=True)]
-    other = neighbour_graph(shuffled).spread(torch.cat(shuffled)).split([40, 30])
+    other = neighbour_graph(shuffled, 5, 3.0).spread(torch.cat(shuffled), 0.9, 20).split([40, 30])
     for ours, theirs, order in zip(plain, other, orders, strict=True):
         torch.testing.assert_close(ours[order], theirs, atol=1e-6, rtol=0)
 
 
 def test_images_that_nothing_is_like_keep_their_direction(circle):
     both = [circle(0), circle(180)]
-    y = neighbour_graph(both).spread(torch.cat(both))
+    y = neighbour_graph(both, 5, 3.0).spread(torch.cat(both), 0.9, 20)
     torch.testing.assert_close(F.normalize(y, dim=1), torch.cat(both))
 
 
 def test_copies_are_tied_to_one_another_and_never_to_themselves(circle):
     copies = circle(*[10.0] * 12)
-    graph = neighbour_graph([copies, circle(80)], neighbours=3)
+    graph = neighbour_graph([copies, circle(80)], neighbours=3, power=3.0)
     s = graph.step(torch.eye(13, dtype=torch.float64))
     assert s.diagonal().abs().max() == 0
     assert (s[:12, :12].count_nonzero(dim=1) >= 3).all()
@@ -84,7 +84,7 @@ def test_copies_are_tied_to_one_another_and_never_to_themselves(circle):
 def test_either_engine_makes_the_same_graph(unit):
     pytest.importorskip("faiss")
     both = [unit(70, 8).float(), unit(50, 8).float()]
-    ours, theirs = (neighbour_graph(both, engine=engine) for engine in ("torch", "faiss"))
+    ours, theirs = (neighbour_graph(both, 5, 3.0, engine) for engine in ("torch", "faiss"))
     assert ours.columns.equal(theirs.columns) and ours.weights.equal(theirs.weights)
 
 
@@ -92,11 +92,11 @@ def test_a_new_image_holds_what_a_known_one_in_its_place_does(unit):
     """Attached, an image is where the whole diffusion would put it, but for its say in its neighbours."""
     both = [unit(60, 6), unit(60, 6)]
     z = torch.cat(both)
-    graph = neighbour_graph(both)
-    y = graph.spread(z, steps=60)
+    graph = neighbour_graph(both, 5, 3.0)
+    y = graph.spread(z, 0.9, 60)
     rest = [both[0][1:], both[1]]
-    known = neighbour_graph(rest)
-    found = known.attach(z[:1], torch.cat(rest), known.spread(torch.cat(rest), steps=60))
+    known = neighbour_graph(rest, 5, 3.0)
+    found = known.attach(z[:1], torch.cat(rest), known.spread(torch.cat(rest), 0.9, 60), 0.9)
     assert float(F.cosine_similarity(found, y[:1])) > 0.97
     assert float(F.cosine_similarity(found, z[:1])) < 0.97  # it has moved
 
@@ -108,7 +108,7 @@ def test_attached_by_hand(circle):
     assert graph.degrees.tolist() == [0, 0]
     both = [circle(0), circle(60)]
     graph = neighbour_graph(both, neighbours=1, power=1.0)  # tied by cos 60° from both sides
-    y = graph.spread(torch.cat(both), 0.5, steps=1)
+    y = graph.spread(torch.cat(both), 0.5, 1)
     found = graph.attach(circle(30), torch.cat(both), y, 0.5)
     half = math.sqrt(3) / 4  # cos 30° / 2
     scaled = half / math.sqrt(2 * half) / math.sqrt(0.5)
@@ -118,13 +118,13 @@ def test_attached_by_hand(circle):
 def test_bad_input_is_one_line(unit):
     both = [unit(4, 3), unit(4, 3)]
     with pytest.raises(InputError, match="graph of 0 neighbours; give at least 1"):
-        neighbour_graph(both, 0)
+        neighbour_graph(both, 0, 3.0)
     both[1][2] = torch.nan
     with pytest.raises(InputError, match="NaN or infinity; look at the model"):
-        neighbour_graph(both)
+        neighbour_graph(both, 5, 3.0)
 
 
 def test_one_image_a_domain_is_tied_to_the_other_alone(circle):
-    graph = neighbour_graph([circle(0), circle(20)], neighbours=9)
+    graph = neighbour_graph([circle(0), circle(20)], neighbours=9, power=3.0)
     s = graph.step(torch.eye(2, dtype=torch.float64))
     torch.testing.assert_close(s, torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64))

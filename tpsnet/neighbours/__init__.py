@@ -2,10 +2,9 @@
 
 from tpsnet.neighbours.expansion import expand, query_expansion
 from tpsnet.neighbours.graph import NeighbourGraph, neighbour_graph
-from tpsnet.neighbours.search import ENGINES, resolve_engine, searcher
+from tpsnet.neighbours.search import resolve_engine, searcher
 
 __all__ = [
-    "ENGINES",
     "NeighbourGraph",
     "expand",
     "neighbour_graph",

@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.neighbours.search import searcher
-
-CHUNK = 256  # rows searched at once
+from tpsnet.neighbours.search import CHUNK, searcher
 
 
 @torch.no_grad()

@@ -26,9 +26,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tpsnet.errors import InputError
-from tpsnet.neighbours.search import searcher
+from tpsnet.neighbours.search import CHUNK, searcher
 
-CHUNK = 256  # rows searched at once
 TINY = 1e-12  # the degree of a row without ties
 
 
@@ -68,9 +67,7 @@ class NeighbourGraph:
             include_last_offset=True,
         )
 
-    def spread(
-        self, z: Float[Tensor, "row dim"], share: float = 0.9, steps: int = 20
-    ) -> Float[Tensor, "row dim"]:
+    def spread(self, z: Float[Tensor, "row dim"], share: float, steps: int) -> Float[Tensor, "row dim"]:
         """The embeddings y after some steps, whose length tells how well tied a row is.
 
         Args:
@@ -88,8 +85,7 @@ class NeighbourGraph:
         new: Float[Tensor, "n dim"],
         z: Float[Tensor, "row dim"],
         y: Float[Tensor, "row dim"],
-        share: float = 0.9,
-        engine: str = "auto",
+        share: float,
     ) -> Float[Tensor, "n dim"]:
         """What new images hold once they are tied to known ones, which stay as they are.
 
@@ -98,11 +94,10 @@ class NeighbourGraph:
             z: The rows that the graph was made from.
             y: What ``spread`` has made of them.
             share: The share α of ``spread``.
-            engine: Engine that searches, see ``resolve_engine``.
         """
         total, weight = torch.zeros_like(new), new.new_zeros(len(new))
         for start, known in zip(_starts(self.sizes), z.split(self.sizes), strict=True):
-            index, ties = _ties(new, known, min(self.neighbours, len(known)), self.power, engine)
+            index, ties = _ties(new, known, min(self.neighbours, len(known)), self.power, "auto")
             index = index + start
             # One image of the gallery has few ties of its own; half of each is what W would hold.
             scaled = ties / 2 / self.degrees[index].clamp_min(TINY).sqrt()
@@ -112,7 +107,7 @@ class NeighbourGraph:
 
 
 def neighbour_graph(
-    domains: Sequence[Float[Tensor, "_ dim"]], neighbours: int = 5, power: float = 3.0, engine: str = "auto"
+    domains: Sequence[Float[Tensor, "_ dim"]], neighbours: int, power: float, engine: str = "auto"
 ) -> NeighbourGraph:
     """Tie every row to its nearest rows in each domain.
 

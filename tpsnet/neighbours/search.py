@@ -30,6 +30,7 @@ MARGIN = 16  # candidates beyond k, for near ties at the edge
 BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
 GATHERED = 2**18  # numbers of candidates scored at once: 2 MiB stay in the cache
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
+CHUNK = 256  # queries at once, for whoever searches many
 GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
 
 

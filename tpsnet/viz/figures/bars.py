@@ -78,7 +78,8 @@ def ablation_bars(scores: Mapping[str, Mapping[str, float | None]]) -> go.Figure
             missing (``None``).
     """
     metrics, names = list(next(iter(scores.values()))), list(scores)
-    figure = make_subplots(1, len(metrics), subplot_titles=metrics, shared_yaxes=True)
+    titles = [metric.replace(", ", "<br>") for metric in metrics]  # a panel is narrower than its name
+    figure = make_subplots(1, len(metrics), subplot_titles=titles, shared_yaxes=True)
     for column, metric in enumerate(metrics, start=1):
         values = [scores[name][metric] for name in names]
         figure.add_bar(
@@ -92,7 +93,8 @@ def ablation_bars(scores: Mapping[str, Mapping[str, float | None]]) -> go.Figure
             row=1,
             col=column,
         )
-    figure.update_layout(template=TEMPLATE, width=900, height=90 + 34 * len(names))
+    figure.update_layout(template=TEMPLATE, width=900, height=120 + 34 * len(names))
+    figure.update_layout(margin_t=90)
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(autorange="reversed")
     return figure
