@@ -185,9 +185,11 @@ def page(found: dict[str, pd.DataFrame]) -> str:
 
 The embedded CLIP stays as it is. All vectors are averaged with those of mirror images and centred by domain;
 several views stand side by side. Re-ranked means by diffusion, with the settings of every table. Labels were
-looked at on these pairs, and on no others, to decide what is worth training.
+looked at on these pairs to decide what is worth training; the settings of drawing and maps were found
+with an eye on them too.
 
-- **phase image**: the whole image's Fourier phase under constant amplitude (`phase_image`), as the paper's.
+- **phase image**: the whole image's Fourier phase under constant amplitude (`phase_image`). The paper gives
+  it to a network of its own, here the frozen CLIP sees it.
 - **phase drawing**: dark lines where the phases of all scales agree (`phase_drawing`), ours.
 - **map**: a linear map z + z W for each view, shared by both domains, fitted in {STEPS} steps so that an
   image finds one of its {POSITIVES} nearest rows after diffusion (share {TEACHER.share:g}), in either domain,

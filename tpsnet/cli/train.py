@@ -67,8 +67,8 @@ class Train(Generic[ConfigT, ProtocolT]):
                 kind = "" if d["kind"] == "all" else f" ({d['kind']})"
                 for ranking, metrics in {"": d["metrics"], **d["reranked"]}.items():
                     shown = [f"{name} {value:.1f}" for name, value in metrics.items() if value is not None]
-                    name = f"{row['name']}, {ranking}" if ranking else row["name"]
-                    print(f"{d['query']} → {d['gallery']}{kind}  {name:46s} {', '.join(shown)}")
+                    name = f"{row['name']}, re-ranked by {ranking}" if ranking else row["name"]
+                    print(f"{d['query']} → {d['gallery']}{kind}  {name:52s} {', '.join(shown)}")
 
 
 TrainTPSNet = Train[TPSNetConfig, Closed]  # what ``tpsnet --help`` shows

@@ -32,10 +32,10 @@ def tidy(rows: Iterable[dict]) -> pd.DataFrame:
     for row in rows:
         pair = " ↔ ".join(row["pair"])
         for d in row["directions"]:
-            seeds = bool(d["card"]["seeds"])
+            trained = bool(d["card"]["seeds"])
             which = (
                 row["name"],
-                seeds,
+                trained,
                 row["seed"],
                 pair,
                 row["protocol"],
