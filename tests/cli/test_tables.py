@@ -4,7 +4,7 @@ import pytest
 
 from tpsnet import cli
 from tpsnet.cli import tables
-from tpsnet.experiments import BASELINES, ORACLE, SWITCHES, UNIVERSAL, ZERO_SHOT
+from tpsnet.experiments import BASELINES, ORACLE, PRINTED, TRAINED, UNIVERSAL, ZERO_SHOT
 
 
 @pytest.fixture
@@ -21,13 +21,12 @@ def names(table) -> list[str]:
     return [variant.name for variant in table.variants]
 
 
-def test_the_table_asks_for_all_pairs_and_for_the_switches_on_two(asked, root, tmp_path):
+def test_the_table_asks_for_all_pairs(asked, root, tmp_path):
     assert cli.main(["table", "--root", str(root), "--folder", str(tmp_path / "out")]) == 0
-    first, second = asked
+    (first,) = asked
     assert len(first.pairs) == 3 and [p.name for p in first.protocols] == ["closed"]
-    assert names(first) == [*BASELINES, "TPSNet", "TPSNet, no text prior", "TPSNet, no phase prior"]
-    assert second.pairs == first.pairs[:2] and second.seeds == (0,) and names(second) == ["TPSNet", *SWITCHES]
-    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 2"
+    assert names(first) == [*BASELINES, *TRAINED, *PRINTED] and first.seeds == (0, 1, 2)
+    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 1"
 
 
 def test_universal_asks_for_every_protocol_and_then_for_the_ablation(asked, root, tmp_path):

@@ -1,5 +1,6 @@
 """``tpsnet train``: options from the dataclasses, experiments to start from, and a run that is killed."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -25,11 +26,11 @@ def parsed(*argv: str):
 def test_options_reach_the_field_they_are_named_after():
     """Of the method, the protocol, the loop, and of what is nested in it."""
     found = parsed(
-        *("a", "b", "runs/x", "--epochs", "3", "--no-phase-prior", "--synergy", "literal", "--clusters", "7"),
+        *("a", "b", "runs/x", "--epochs", "3", "--no-phase-prior", "--map-lr", "0.1", "--clusters", "7"),
         *("--crop-scale", "0.3", "0.9", "--warmup", "0", "--ks", "1", "2", "--root", "data", "--seed", "4"),
     )
     assert found.places == ("a", "b", "runs/x") and found.seed == 4
-    assert found.config == TPSNetConfig(epochs=3, phase_prior=False, synergy="literal", clusters=7)
+    assert found.config == TPSNetConfig(epochs=3, phase_prior=False, map_lr=0.1, clusters=7)
     assert found.fit.augment == AugmentConfig(crop_scale=(0.3, 0.9)) and found.fit.warmup == 0
     assert found.protocol == Closed(ks=(1, 2)) and str(found.source.root) == "data"
 
@@ -53,7 +54,7 @@ def test_each_method_and_protocol_has_options_of_its_own(method, protocol, optio
     [
         ["--epoch", "3"],
         ["--epochs", "2.5"],
-        ["--synergy", "token"],
+        ["--merge", "half", "--method", "UEM"],
         ["--merge", "global"],  # UEM's
         ["--method", "DANN"],
         ["--protocol", "half"],
@@ -70,7 +71,7 @@ def test_a_preset_is_where_it_starts():
     preset = load_preset("office_home")
     found = parsed("runs/x", "--preset", "office_home", "--epochs", "2", "--device", "cpu")
     assert found.pair == preset.pair and found.source.model == preset.source.model == "ViT-B-16"
-    assert found.config.encoder_lr == preset.config.encoder_lr and found.config.epochs == 2
+    assert found.config == dataclasses.replace(preset.config, epochs=2)
     assert found.fit == preset.fit and found.source.device == "cpu"
     other = parsed("x", "y", "runs/x", "--preset", "office_home", "--method", "UEM", "--protocol", "open")
     assert other.config == UEMConfig() and other.protocol == Universal(spaces="open")
@@ -135,7 +136,7 @@ def test_a_killed_run_resumes_to_the_same_scores(small):
 
     process = subprocess.Popen(small("killed"), env=env, stdout=subprocess.DEVNULL)
     log, deadline = folder / "killed" / "log.jsonl", time.monotonic() + 240
-    while time.monotonic() < deadline and not (log.is_file() and '"network"' in log.read_text()):
+    while time.monotonic() < deadline and not (log.is_file() and '"maps"' in log.read_text()):
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -155,7 +156,7 @@ def test_a_run_is_not_resumed_with_other_images(small, capsys):
     run = str(small.folder / "run")
     assert cli.main(small("run", *few)[3:]) == 0
     rows = [json.loads(line) for line in (small.folder / "run" / "log.jsonl").read_text().splitlines()]
-    assert [row["stage"] for row in rows] == ["prompts", "network"]
+    assert [row["stage"] for row in rows] == ["prompts", "maps"]
     assert cli.main(["train", "line", "flat", run, "--resume"]) == 2
     assert "data.first = 'flat, 48 images, " in capsys.readouterr().err
     (small.root / "line/bee/3.png").write_bytes((small.root / "flat/ant/3.png").read_bytes())

@@ -107,7 +107,10 @@ def test_a_truncated_file_is_named(trained, tmp_path):
 CONFIG = json.loads(json.dumps(asdict(PullConfig())))
 FOREIGN = {
     "newer format": ({"format": 2}, r"has format 2, this tpsnet reads 1; update tpsnet$"),
-    "unknown method": ({"method": "Nope"}, r"holds method 'Nope'; this tpsnet has TPSNet, UEM, CLAIR"),
+    "unknown method": (
+        {"method": "Nope"},
+        r"holds method 'Nope'; this tpsnet has TPSNet, TPSNetPr",
+    ),
     "unknown field": (
         {"config": CONFIG | {"depth": 3}},
         r"depth.*; it belongs to another version of tpsnet$",

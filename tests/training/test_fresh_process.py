@@ -13,7 +13,17 @@ from pictures import CLASSES, patterned
 import tpsnet
 from tpsnet.backbone import load_backbone
 from tpsnet.io import read_tensors, write_tensors
-from tpsnet.methods import CLAIR, UEM, CLAIRConfig, Method, TPSNet, TPSNetConfig, UEMConfig
+from tpsnet.methods import (
+    CLAIR,
+    UEM,
+    CLAIRConfig,
+    Method,
+    TPSNet,
+    TPSNetConfig,
+    TPSNetPrinted,
+    TPSNetPrintedConfig,
+    UEMConfig,
+)
 from tpsnet.training import fit, load_trained
 from tpsnet.types import Images
 
@@ -21,11 +31,14 @@ DOMAINS = ("line", "shaded")
 NAMES = ("ant", "bee", "cat", "dog")
 SMALL = {"batch_size": 16}
 # High rates, so that a weight that was not brought back shows.
-TPSNET = TPSNetConfig(clusters=CLASSES, prompt_epochs=2, prompt_warmup=1, epochs=2, encoder_lr=1e-2, **SMALL)
+PROMPTS = {"clusters": CLASSES, "prompt_epochs": 2, "prompt_warmup": 1}
+TPSNET = TPSNetConfig(**PROMPTS, epochs=2, map_lr=1e-1, **SMALL)
+PRINTED = TPSNetPrintedConfig(**PROMPTS, epochs=2, encoder_lr=1e-2, **SMALL)
 UEM_SMALL = UEMConfig(clusters=CLASSES, idse_epochs=2, cdsm_epochs=1, encoder_lr=1e-2, **SMALL)
 CLAIR_SMALL = CLAIRConfig(NAMES, text_epochs=2, epochs=1, tower_groups=2, tower_lr=1e-2, **SMALL)
 METHODS: dict[str, Callable] = {
     "TPSNet": lambda clip: TPSNet(clip, TPSNET, 1),
+    "TPSNetPrinted": lambda clip: TPSNetPrinted(clip, PRINTED, 1),
     "UEM": lambda clip: UEM(clip, UEM_SMALL, 1),
     "CLAIR": lambda clip: CLAIR(clip, CLAIR_SMALL, 1),
 }

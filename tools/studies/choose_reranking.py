@@ -2,23 +2,24 @@
 
     python -m tools.studies.choose_reranking
 
-The criterion is stability, as for TPSNet's settings: a picture and its mirror image show the same, so the
-neighbourhoods of the pictures and those of the mirror images should say the same. Either half is re-ranked
-alone, k-means clusters it over both domains, and Cohen's kappa compares which images of one domain each puts
-with which of the other. One pair decides for all; mAP is computed from labels after the fact.
+The criterion is stability (Lange et al., Neural Computation 2004): a picture and its mirror image show the
+same, so the neighbourhoods of the pictures and those of the mirror images should say the same. Either half is
+re-ranked alone, k-means clusters it over both domains, and Cohen's kappa compares which images of one domain
+each puts with which of the other. One pair decides for all; mAP is computed from labels after the fact.
 """
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 import tyro
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from tools.studies.choose_settings import MARGIN, choose, cross_domain_agreement
 from tpsnet.backbone import embed_with_flip
 from tpsnet.data import Pair
 from tpsnet.evaluation import evaluate
@@ -30,6 +31,7 @@ from tpsnet.targets import kmeans
 from tpsnet.types import Embeddings
 
 Domains = list[Float[Tensor, "_ dim"]]
+Value = TypeVar("Value")
 
 RULES: dict[str, dict[str, Reranking]] = {
     "expansion": {f"neighbours {k}": Expansion(neighbours=k) for k in (5, 10, 20)},
@@ -39,6 +41,7 @@ RULES: dict[str, dict[str, Reranking]] = {
     },
 }
 START = {"expansion": "neighbours 10", "diffusion": "neighbours 5, share 0.9"}
+MARGIN = 1.0  # points of agreement that a value must have over the start's: less is noise
 SEEDS = tuple(range(5))  # of k-means: one clustering is a noisy judge
 
 
@@ -78,6 +81,28 @@ def judge(rule: Reranking, halves: list[tuple[Tensor, Tensor]], pair: Pair) -> d
     ]
     precise = [evaluate(*way, ks=(1,)).mean_ap for way in (whole, whole[::-1])]
     return {"agreement": 100 * sum(agreement) / len(SEEDS), "mAP": sum(precise) / 2}
+
+
+def choose(agreement: dict[Value, float], start: Value) -> Value:
+    """The value of highest agreement, unless it is no clear winner over the start."""
+    best = max(agreement, key=agreement.__getitem__)
+    return best if agreement[best] - agreement[start] >= MARGIN else start
+
+
+def cross_domain_agreement(one: Sequence[Int[Tensor, " n"]], other: Sequence[Int[Tensor, " n"]]) -> float:
+    r"""Cohen's :math:`\kappa` of two clusterings on "this query and that gallery image are of one cluster".
+
+    Only pairs across the domains count, so clusters that hold a single domain earn nothing.
+
+    Args:
+        one: Clusters of the first and of the second domain's images, numbers of one clustering.
+        other: The same images under another clustering; its numbers need not correspond.
+    """
+    same = [x[:, None] == y[None] for x, y in (one, other)]
+    rates = [s.double().mean() for s in same]
+    observed = (same[0] == same[1]).double().mean()
+    chance = rates[0] * rates[1] + (1 - rates[0]) * (1 - rates[1])
+    return float((observed - chance) / (1 - chance)) if chance < 1 else 0.0
 
 
 def page(pair: tuple[str, str], found: dict[str, pd.DataFrame]) -> str:

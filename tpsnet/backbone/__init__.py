@@ -1,4 +1,4 @@
-"""CLIP as L2-normalised vectors and tokens, learnable prompts, the phase of an image; UEM's own ResNet-50."""
+"""CLIP as L2-normalised vectors and tokens, learnable prompts, phase and other views; UEM's own ResNet-50."""
 
 from tpsnet.backbone.captions import captions, class_texts
 from tpsnet.backbone.clip import Backbone
@@ -7,9 +7,11 @@ from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_drawing, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
+from tpsnet.backbone.views import VIEWS, figure_ground
 
 __all__ = [
     "EMBEDDED",
+    "VIEWS",
     "Backbone",
     "DomainPrompts",
     "MoCo",
@@ -20,6 +22,7 @@ __all__ = [
     "class_texts",
     "embed_all",
     "embed_with_flip",
+    "figure_ground",
     "load_backbone",
     "load_moco",
     "phase_drawing",

@@ -67,7 +67,7 @@ def _load_clip(model: str, pretrained: str | None, device: str) -> Backbone:
         _check_folder(Path(folder))
     try:
         clip, _, _ = open_clip.create_model_and_transforms(
-            model, pretrained=pretrained, device=device, force_quick_gelu=_quick_gelu(model, pretrained)
+            model, pretrained=pretrained, force_quick_gelu=_quick_gelu(model, pretrained)
         )
         tokenizer = open_clip.get_tokenizer(model)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:

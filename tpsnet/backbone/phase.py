@@ -99,12 +99,17 @@ def phase_drawing(
             window = torch.exp(-(octaves**2) / 2) / (1 + (radius / NYQUIST) ** 30)
             window[0, 0] = 0.0
             parts = torch.fft.irfft2(spectrum * window * odd, s=size)  # (batch, 3, height, width)
-            total, amplitude = total + parts, amplitude + parts.norm(dim=1, keepdim=True)
-        energy = total.norm(dim=1, keepdim=True)
+            total, amplitude = total + parts, amplitude + _length(parts)
+        energy = _length(total)
         angle = torch.acos((energy / (amplitude + EPSILON)).clamp(-1, 1))
         congruency = (1 - 1.5 * angle).clamp_min(0) * (energy - noise).clamp_min(0) / (energy + EPSILON)
         drawing = 1 - (gain * congruency).clamp(0, 1)
         return drawing[..., BORDER : BORDER + height, BORDER : BORDER + width].expand(-1, 3, -1, -1)
+
+
+def _length(parts: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    # Torch's own norm over the second axis takes six times as long.
+    return parts.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def swap_amplitude(

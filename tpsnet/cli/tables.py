@@ -13,8 +13,8 @@ from tpsnet.errors import InputError
 from tpsnet.experiments import (
     BASELINES,
     ORACLE,
+    PRINTED,
     PROTOCOLS,
-    SWITCHES,
     TRAINED,
     UNIVERSAL,
     ZERO_SHOT,
@@ -72,19 +72,14 @@ class TableOfResults:
 
     folder: Path = Path("runs/table")
     """Folder for rows.jsonl and results.md."""
-    switches: bool = True
-    """Also show what TPSNet's other switches do, on the first two pairs with the first seed."""
     filling: tyro.conf.OmitArgPrefixes[Filling] = field(default_factory=Filling)
 
     def __call__(self) -> None:
         """Fill what is missing, then write results.md."""
         closed, ask = PROTOCOLS["closed"], self.filling
         table = ask.table(self.folder, (closed,), () if ask.pairs else all_pairs(ask.source.folder(closed)))
-        rows = ask.fill(table, (*BASELINES.values(), *TRAINED.values()))
-        few = {"pairs": table.pairs[:2], "seeds": table.seeds[:1]}
-        switched = (*variants("TPSNet"), *SWITCHES.values())
-        page = results_markdown(rows, ask.fill(table, switched, **few) if self.switches else None)
-        _write(self.folder / "results.md", page)
+        rows = ask.fill(table, (*BASELINES.values(), *TRAINED.values(), *PRINTED.values()))
+        _write(self.folder / "results.md", results_markdown(rows))
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ class Reproduce:
     def __call__(self) -> None:
         """Run everything; progress on stdout."""
         run_all(self.notebooks, self.run)
-        TableOfResults(self.run, switches=False, filling=Filling(seeds=(0,), pairs=self.pairs))()
+        TableOfResults(self.run, filling=Filling(seeds=(0,), pairs=self.pairs))()
 
 
 def _write(file: Path, page: str) -> None:

@@ -9,7 +9,7 @@ from tpsnet.experiments.table import Table, all_pairs, chain, fill, variants
 from tpsnet.experiments.variants import (
     BASELINES,
     ORACLE,
-    SWITCHES,
+    PRINTED,
     TRAINED,
     UNIVERSAL,
     VARIANTS,
@@ -20,8 +20,8 @@ from tpsnet.experiments.variants import (
 __all__ = [
     "BASELINES",
     "ORACLE",
+    "PRINTED",
     "PROTOCOLS",
-    "SWITCHES",
     "TRAINED",
     "UNIVERSAL",
     "VARIANTS",

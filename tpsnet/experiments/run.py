@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import platform
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from tpsnet.backbone import Backbone, MoCo
 from tpsnet.data import Pair
@@ -24,7 +27,8 @@ class Run:
         method: The trained method.
         embeddings: Both domains' test images through it; the queries carry rejections where the protocol
             asks for them.
-        row: Name, seed, pair, protocol, what made it, and the directions with metrics and cards; JSON-able.
+        row: Name, seed, pair, protocol, what made it, the directions with metrics and cards, and the
+            machine; JSON-able.
         history: The log of the training, one entry an epoch.
     """
 
@@ -80,6 +84,7 @@ def run(
         "config": dataclasses.asdict(method.cfg),
         "made_with": made_with(variant, pair.names, protocol, seed, loop, backbone),
         "directions": protocol.score(both, arranged, **scoring),
+        "machine": _machine(method.device),
     }
     return Run(method, both, row, history)
 
@@ -97,6 +102,12 @@ def make(variant: Variant, train: Pair, seed: int, backbone: Backbone | MoCo) ->
     if variant.oracle:
         method.oracle = train.class_rows
     return method
+
+
+def _machine(device: torch.device) -> str:
+    """Where a row was computed: another machine rounds otherwise."""
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} processor"
+    return f"{where}, torch {torch.__version__}"
 
 
 def made_with(

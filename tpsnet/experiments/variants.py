@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tpsnet.methods import METHODS, CLAIRConfig, FrozenConfig, TPSNetConfig, UEMConfig
+from tpsnet.methods import METHODS, CLAIRConfig, FrozenConfig, TPSNetConfig, TPSNetPrintedConfig, UEMConfig
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,13 @@ TRAINED = _variants(
     "TPSNet",
     **{
         "TPSNet": TPSNetConfig(),
-        "TPSNet, no text prior": TPSNetConfig(text_prior=False),
+        "TPSNet, no text prior": TPSNetConfig(text_weight=0.0),
         "TPSNet, no phase prior": TPSNetConfig(phase_prior=False),
+        "TPSNet, no figure view": TPSNetConfig(figure_view=False),
+        "TPSNet, not trained": TPSNetConfig(prompt_epochs=0, epochs=0),
     },
 )
-SWITCHES = _variants(
-    "TPSNet",
-    **{
-        "TPSNet, the nearest prompt queries": TPSNetConfig(synergy="assigned"),
-        "TPSNet, prompts query the pooled vector": TPSNetConfig(synergy="literal"),
-        "TPSNet, each domain clustered alone": TPSNetConfig(joint_clusters=False),
-        "TPSNet, the trained vector alone": TPSNetConfig(start_weight=0.0),
-    },
-)
+PRINTED = _variants("TPSNetPrinted", **{"TPSNet, as printed": TPSNetPrintedConfig()})
 UNIVERSAL = _variants(
     "UEM",
     **{
@@ -86,4 +80,4 @@ ZERO_SHOT = _variants(
     },
 )
 ORACLE = {"CLAIR, true labels": Variant("CLAIR, true labels", "CLAIR", CLAIRConfig(), oracle=True)}
-VARIANTS = BASELINES | TRAINED | SWITCHES | UNIVERSAL | ZERO_SHOT | ORACLE
+VARIANTS = BASELINES | TRAINED | PRINTED | UNIVERSAL | ZERO_SHOT | ORACLE

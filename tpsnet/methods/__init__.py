@@ -7,6 +7,7 @@ from tpsnet.methods.clair import CLAIR, CLAIRConfig
 from tpsnet.methods.embed import embeddings, with_rejections
 from tpsnet.methods.frozen import Frozen, FrozenConfig
 from tpsnet.methods.tpsnet import TPSNet, TPSNetConfig
+from tpsnet.methods.tpsnet_printed import TPSNetPrinted, TPSNetPrintedConfig
 from tpsnet.methods.uem import UEM, UEMConfig
 
 
@@ -27,6 +28,7 @@ class Entry:
 
 METHODS: dict[str, Entry] = {
     "TPSNet": Entry(TPSNet, TPSNetConfig, needs_clip=True),
+    "TPSNetPrinted": Entry(TPSNetPrinted, TPSNetPrintedConfig, needs_clip=True),
     "UEM": Entry(UEM, UEMConfig, needs_clip=False),
     "CLAIR": Entry(CLAIR, CLAIRConfig, needs_clip=True),
     "Frozen": Entry(Frozen, FrozenConfig, needs_clip=False),
@@ -44,6 +46,8 @@ __all__ = [
     "Stage",
     "TPSNet",
     "TPSNetConfig",
+    "TPSNetPrinted",
+    "TPSNetPrintedConfig",
     "UEMConfig",
     "embeddings",
     "with_rejections",

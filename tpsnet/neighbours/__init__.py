@@ -2,11 +2,12 @@
 
 from tpsnet.neighbours.expansion import expand, query_expansion
 from tpsnet.neighbours.graph import NeighbourGraph, neighbour_graph
-from tpsnet.neighbours.search import resolve_engine, searcher
+from tpsnet.neighbours.search import nearest, resolve_engine, searcher
 
 __all__ = [
     "NeighbourGraph",
     "expand",
+    "nearest",
     "neighbour_graph",
     "query_expansion",
     "resolve_engine",

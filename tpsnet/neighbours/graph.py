@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tpsnet.errors import InputError
-from tpsnet.neighbours.search import CHUNK, searcher
+from tpsnet.neighbours.search import nearest
 
 TINY = 1e-12  # the degree of a row without ties
 
@@ -97,8 +97,8 @@ class NeighbourGraph:
         """
         total, weight = torch.zeros_like(new), new.new_zeros(len(new))
         for start, known in zip(_starts(self.sizes), z.split(self.sizes), strict=True):
-            index, ties = _ties(new, known, min(self.neighbours, len(known)), self.power, "auto")
-            index = index + start
+            index, cosine = nearest(new, known, min(self.neighbours, len(known)))
+            index, ties = index + start, _weights(cosine, self.power, new.dtype)
             # One image of the gallery has few ties of its own; half of each is what W would hold.
             scaled = ties / 2 / self.degrees[index].clamp_min(TINY).sqrt()
             total += (scaled[:, :, None] * y[index]).sum(dim=1)
@@ -133,36 +133,15 @@ def neighbour_graph(
             k = min(neighbours, len(others) - itself)
             if not k:
                 continue
-            index, ties = _ties(rows, others, k, power, engine, itself=itself)
+            index, cosine = nearest(rows, others, k, itself=itself, engine=engine)
             own = torch.arange(len(rows), device=rows.device)[:, None].expand_as(index)
             edges.append((own + start).flatten() * n + (index + other_start).flatten())
-            values.append(ties.flatten())
+            values.append(_weights(cosine, power, rows.dtype).flatten())
     return _symmetric(torch.cat(edges), torch.cat(values), sizes, neighbours, power)
 
 
-def _ties(
-    rows: Float[Tensor, "n dim"],
-    others: Float[Tensor, "m dim"],
-    k: int,
-    power: float,
-    engine: str,
-    *,
-    itself: bool = False,
-) -> tuple[Int[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """The k nearest of the other rows and their weights; a row's own place is left out where asked."""
-    search, found = searcher(others, k + itself, engine), []
-    for first, some in enumerate(rows.split(CHUNK)):
-        index, cosine = search(some)
-        if itself:
-            place = first * CHUNK + torch.arange(len(some), device=some.device)
-            # Among many copies a row may not find itself; the last one then goes.
-            away = (index == place[:, None]).long()
-            away[:, -1] += away.sum(dim=1) == 0
-            kept = (away == 0).nonzero()[:, 1].view(len(some), k)
-            index, cosine = index.gather(1, kept), cosine.gather(1, kept)
-        found.append((index, cosine))
-    index, cosine = (torch.cat(part) for part in zip(*found, strict=True))
-    return index, cosine.to(rows.dtype).clamp_min(0) ** power
+def _weights(cosine: Float[Tensor, "n k"], power: float, dtype: torch.dtype) -> Float[Tensor, "n k"]:
+    return cosine.to(dtype).clamp_min(0) ** power
 
 
 def _starts(sizes: tuple[int, ...]) -> list[int]:

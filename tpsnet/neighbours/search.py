@@ -50,6 +50,41 @@ def searcher(gallery: Float[Tensor, "gallery dim"], k: int, engine: str = "auto"
     return _faiss_search(gallery, k) if faiss else _torch_search(gallery, k)
 
 
+def nearest(
+    rows: Float[Tensor, "n dim"],
+    others: Float[Tensor, "m dim"],
+    k: int,
+    *,
+    itself: bool = False,
+    engine: str = "auto",
+) -> tuple[Int[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """Indices and cosines of the ``k`` nearest of the other rows, for many rows at once.
+
+    Args:
+        rows: L2-normalised rows.
+        others: L2-normalised rows to search.
+        k: Number of results, at most the number of the other rows.
+        itself: Whether the other rows are the rows themselves; each row is then left out of its own results.
+        engine: Engine that ranks, see ``searcher``.
+
+    Raises:
+        InputError: see ``resolve_engine``.
+    """
+    search, found = searcher(others, k + itself, engine), []
+    for first, some in enumerate(rows.split(CHUNK)):
+        index, cosine = search(some)
+        if itself:
+            place = first * CHUNK + torch.arange(len(some), device=some.device)
+            # Among many copies a row may not find itself; the last one then goes.
+            away = (index == place[:, None]).long()
+            away[:, -1] += away.sum(dim=1) == 0
+            kept = (away == 0).nonzero()[:, 1].view(len(some), k)
+            index, cosine = index.gather(1, kept), cosine.gather(1, kept)
+        found.append((index, cosine))
+    index, cosine = (torch.cat(part) for part in zip(*found, strict=True))
+    return index, cosine
+
+
 def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
     """``"torch"`` or ``"faiss"``: the engine that ranks for a call of ``rank`` with these arguments.
 

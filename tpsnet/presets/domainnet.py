@@ -3,7 +3,7 @@
     tpsnet train clipart sketch runs/cs --preset domainnet --root DomainNet --lists DomainNet/lists
 
 The lists are the published ``clipart_train.txt`` and ``clipart_test.txt`` of each domain. P@k is reported at
-50, 100 and 200, as UCDIR (ECCV 2022) and ProtoOT (AAAI 2024) do. Rates are INFERRED and not tuned.
+50, 100 and 200, as UCDIR (ECCV 2022) and ProtoOT (AAAI 2024) do. The config is INFERRED and not tuned.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from tpsnet.training import FitConfig
 
 EXPERIMENT = Experiment(
     pair=("clipart", "sketch"),
-    config=TPSNetConfig(encoder_lr=1e-6, module_lr=1e-4),
+    config=TPSNetConfig(),
     protocol=Closed(ks=(50, 100, 200), lists=Path("DomainNet")),
     fit=FitConfig(augment=AugmentConfig(crop_scale=(0.3, 1.0))),
     source=Source(root=Path("DomainNet"), model="ViT-B-16", pretrained="openai", device="cuda"),

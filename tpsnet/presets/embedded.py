@@ -2,7 +2,7 @@
 
     tpsnet train line rendered runs/first --preset embedded
 
-The defaults of all configs were chosen on these images (docs/settings.md), so nothing departs from them.
+The defaults of all configs were chosen on these images, so nothing departs from them.
 """
 
 from tpsnet.experiments import Closed, Experiment

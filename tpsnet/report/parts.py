@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import torch
-from joblib import cpu_count
 
 from tpsnet.evaluation import ProtocolCard, in_order
 
@@ -126,13 +124,12 @@ def protocol(rows: Iterable[dict]) -> str:
     return "\n".join([*rules, f"- **label spaces**: {spaces}", f"- **sizes that occur**: {sizes}"])
 
 
-def made_with() -> str:
-    """Commit, machine and versions."""
-    packages = ("torch", "torchvision", "open_clip_torch", "numpy")
+def made_with(rows: Iterable[dict]) -> str:
+    """Commit, versions, and the machines that the rows were computed on."""
+    packages = ("open_clip_torch", "numpy")
     versions = ", ".join(f"{p} {version(p)}" for p in packages)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    machine = f"{platform.machine()}, {cpu_count()} cores, {gpu}"
-    return f"Commit {_commit()}; Python {platform.python_version()}, {versions}; {machine}."
+    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
+    return f"Commit {_commit()}; Python {platform.python_version()}, {versions}. Rows computed on {machines}."
 
 
 def _commit() -> str:

@@ -21,13 +21,8 @@ BY_SEED = ("mAP", "P@1")
 BY_DIRECTION = ("mAP", "P@k")
 
 
-def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> str:
-    """The page of a filled table.
-
-    Args:
-        rows: The rows of the table.
-        switches: Rows of a smaller table, which show what single changes of a config do.
-    """
+def results_markdown(rows: list[dict]) -> str:
+    """The page of a filled table."""
     frame = tidy(rows)
     pairs = frame["pair"].nunique()
     parts = [
@@ -46,7 +41,6 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
     for metric in in_order(frame["metric"]):
         if family(metric) in BY_DIRECTION:
             parts += [f"## {metric} by direction, as embedded", by_direction(embedded, metric)]
-    parts += _switches(tidy(switches)) if switches else []
     figures = published().query("name == 'TPSNet'")
     parts += [
         "## Protocol",
@@ -55,7 +49,7 @@ def results_markdown(rows: list[dict], switches: list[dict] | None = None) -> st
         f"Not to be compared where images or CLIP are others. {sources(figures)}",
         table(wide(figures, "direction"), "query → gallery", digits=2),
         "## Made with",
-        made_with(),
+        made_with(rows),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -77,12 +71,3 @@ def _by_seed(frame: pd.DataFrame) -> pd.DataFrame:
         seeds = seeds.apply(lambda line: line.fillna(line.mean()) if line.count() == 1 else line, axis=1)
         blocks.append(seeds.add_prefix(f"{metric}, seed "))
     return pd.concat(blocks, axis=1).reindex(frame["name"].unique())
-
-
-def _switches(frame: pd.DataFrame) -> list[str]:
-    """Means over the directions of the few pairs that these rows have."""
-    return [
-        "## Single switches",
-        f"Mean over both directions of {', '.join(frame['pair'].unique())}; seed {seeds_of(frame)}.",
-        *by_ranking(frame),
-    ]

@@ -46,7 +46,7 @@ def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
         parts += differences_markdown(chosen, [m for m in COMPARED if m in set(chosen["metric"])])
     parts += _ablation(tidy(ablation)) if ablation else []
     rules = protocol([*rows, *(ablation or [])]) + "\n" + REJECTION
-    parts += ["## Protocol", rules, "## Made with", made_with()]
+    parts += ["## Protocol", rules, "## Made with", made_with(rows)]
     return "\n\n".join(parts) + "\n"
 
 

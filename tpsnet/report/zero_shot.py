@@ -40,7 +40,7 @@ def zero_shot_markdown(
     parts += _others(rows, others) if others else []
     rules = protocol([*rows, *(ablation or []), *(others or [])])
     beside = sources(published().query("protocol == 'zero-shot'"))
-    parts += ["## Protocol", rules, "## Published beside it", beside, "## Made with", made_with()]
+    parts += ["## Protocol", rules, "## Published beside it", beside, "## Made with", made_with(rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,5 +1,7 @@
 """What stands in for labels: clusters, prototypes, memory banks, neighbours and maps across the domains."""
 
+from tpsnet.targets.agreement import view_reliabilities
+from tpsnet.targets.diffused import diffused, neighbours_in
 from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
 from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import update_memory_bank
@@ -20,6 +22,7 @@ __all__ = [
     "Unified",
     "apply_map",
     "class_means",
+    "diffused",
     "discrepancy",
     "elbow",
     "elbow_grid",
@@ -27,6 +30,7 @@ __all__ = [
     "merge_pairs",
     "momentum_update",
     "nearest_across",
+    "neighbours_in",
     "procrustes_map",
     "refine_pseudo_labels",
     "reject_distant",
@@ -36,4 +40,5 @@ __all__ = [
     "translate",
     "unify_prototypes",
     "update_memory_bank",
+    "view_reliabilities",
 ]

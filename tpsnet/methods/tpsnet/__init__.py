@@ -1,4 +1,4 @@
-"""TPSNet: text-phase synergy with dual priors (CVPR 2026)."""
+"""TPSNet: a text prior and a phase prior on frozen views, each with a linear map."""
 
 from tpsnet.methods.tpsnet.config import TPSNetConfig
 from tpsnet.methods.tpsnet.method import TPSNet

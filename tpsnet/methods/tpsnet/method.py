@@ -1,34 +1,34 @@
-r"""TPSNet: text-phase synergy with dual priors (CVPR 2026, arXiv:2603.12711).
+r"""TPSNet with priors that hold after re-ranking: frozen views, and a linear map for each of them.
 
-Stage 1 learns one CLIP prompt per cluster and domain, :math:`L = L_{i2t} + L_{t2i}`, CLIP frozen. Stage 2
-trains the image side with :math:`L = \alpha L_{pce} + \beta L_{i2tce}` on momentum prototypes and on the
-frozen prompts. Neither stage sees a label or a class name.
+The idea is TPSNet's (CVPR 2026, arXiv:2603.12711): a text prior and a phase prior, trained on pseudo-labels,
+without a label or a class name. Stage 1 learns a prompt for every cluster, :math:`L = L_{i2t} + L_{t2i}`, as
+in the paper. All else is ours (INFERRED); ``methods.tpsnet_printed`` is the paper's own reading.
 
-The paper's full text was not at hand. What is INFERRED is marked at its field in ``TPSNetConfig``; what we do
-differently on purpose:
+A frozen CLIP looks at three views v of an image: the image itself, its **phase drawing** (lines where the
+local phases agree), and its **figure and ground**. Each vector is averaged with that of the mirror image, and
+the mean of its domain is taken off. One matrix W for each view, shared by both domains and zero at the start,
+then maps it:
 
-- Everything starts from the CLIP vector **less the mean of its domain**, the part that only says how the
-  domain is drawn; an untrained network is then exactly the centred baseline. Training shifts the domains
-  again, so the mean of each is taken off once more at its end. The start keeps its say: the two vectors are
-  added.
-- The clusters of the two domains share their numbers: one k-means runs over both centred domains, so cluster
-  c means the same in either and both share a prototype. The paper clusters each domain alone
-  (``joint_clusters=False``), which leaves the alignment to the text space.
-- Clusters, pseudo-labels and prototypes are made from images averaged with their mirror images, which show
-  the same, and with their neighbours in both domains. Embeddings are those of the image alone.
+.. math:: z_v \mapsto \frac{z_v + z_v W_v}{\lVert z_v + z_v W_v\rVert}, \qquad
+          z = (\sqrt{\omega_1} z_1, \sqrt{\omega_2} z_2, \sqrt{\omega_3} z_3), \qquad \sum_v \omega_v = 1
+
+so that the cosine of two images is the weighted mean of those of their views. The weights ω are the
+reliabilities of the views, by how often they agree (``targets.agreement``). Stage 2 fits the maps so that an
+image finds its neighbours after diffusion, in either domain (``targets.diffused``). No tower is trained, and
+less than a minute suffices.
 """
 
 from tpsnet.methods.base import Stage
-from tpsnet.methods.tpsnet.dual_prior import DualPriorStage
-from tpsnet.methods.tpsnet.network import DualPriorNetwork
+from tpsnet.methods.tpsnet.maps import MapStage
+from tpsnet.methods.tpsnet.network import ViewNetwork
 from tpsnet.methods.tpsnet.prompts import PromptStage
 
 
-class TPSNet(DualPriorNetwork):
+class TPSNet(ViewNetwork):
     """The network and its two stages."""
 
     name = "TPSNet"
 
     def stages(self) -> list[Stage]:
-        """Prompt generation (with the text prior), then the dual-prior network."""
-        return [PromptStage(self), DualPriorStage(self)] if self.cfg.text_prior else [DualPriorStage(self)]
+        """Prompt generation, then the maps."""
+        return [PromptStage(self), MapStage(self)]

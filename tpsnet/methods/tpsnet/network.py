@@ -1,120 +1,93 @@
-"""The network of TPSNet: CLIP, phase encoder, fusion, and the prompts that query the image."""
+"""The network of TPSNet: frozen views of an image, and a linear map for each of them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tpsnet.backbone import (
-    Backbone,
-    DomainPrompts,
-    MoCo,
-    PhaseEncoder,
-    autocast,
-    embed_all,
-    embed_with_flip,
-    phase_image,
-)
-from tpsnet.errors import InputError
-from tpsnet.methods.base import Method, require_clip
-from tpsnet.methods.tpsnet.attention import Fusion, Synergy
+from tpsnet.backbone import VIEWS, Backbone, MoCo, embed_with_flip
 from tpsnet.methods.tpsnet.config import TPSNetConfig
-from tpsnet.methods.tpsnet.pseudo_labels import PseudoLabels
+from tpsnet.methods.tpsnet.neighbourhoods import Neighbourhoods, side_by_side
+from tpsnet.methods.tpsnet.prompts import Prompted
 from tpsnet.types import Images
 
 
-class DualPriorNetwork(Method):
+class ViewNetwork(Prompted):
     """All of TPSNet but its stages.
 
     Args:
-        backbone: A CLIP; a copy of it is fine-tuned.
+        backbone: A CLIP; it stays frozen.
         cfg: The config, with the number of clusters.
-        seed: Seed of clusters, prompts, new layers, batches and augmentation.
+        seed: Seed of clusters, prompts and batches.
 
     Attributes:
-        offsets: mean CLIP vector of each domain before training, (2, dim).
-        texts: embeddings of the prompts by domain, (2, C, dim); zero without the text prior.
-        shift: mean embedding of each domain after training, (2, dim).
+        views: names of the views, keys of ``backbone.VIEWS``.
+        maps: the matrices W, one for each view.
+        weights: the weights of the views.
+        offsets: mean vector of each domain and view, (2, view, dim).
 
     Raises:
         InputError: the number of clusters is missing; the backbone is no CLIP.
     """
 
     def __init__(self, backbone: Backbone | MoCo, cfg: TPSNetConfig, seed: int = 0) -> None:
-        super().__init__(require_clip(backbone, "TPSNet"), cfg, seed)
-        if cfg.clusters is None:
-            raise InputError(
-                "TPSNet needs the number of clusters; set clusters, e.g. to the number of classes"
-            )
-        self.backbone = copy.deepcopy(backbone)
-        self.backbone.freeze_texts()
-        dim = backbone.dim
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.fusion = Fusion(dim, backbone.token_dim, cfg.heads)
-            self.phase = PhaseEncoder(dim) if cfg.phase_prior else None
-            synergy = (dim, cfg.heads, cfg.synergy, cfg.text_temperature)
-            self.synergy = Synergy(*synergy) if cfg.text_prior else None
-        prompts = (DomainPrompts(self.backbone, cfg.clusters, cfg.context, seed + d) for d in range(2))
-        self.prompts = nn.ModuleList(prompts) if cfg.text_prior else None
-        self.register_buffer("offsets", torch.zeros(2, dim))
-        self.register_buffer("texts", torch.zeros(2, cfg.clusters, dim))
-        self.register_buffer("shift", torch.zeros(2, dim))
+        super().__init__(backbone, cfg, seed)
+        left_out = {"phase drawing": not cfg.phase_prior, "figure and ground": not cfg.figure_view}
+        self.views = [name for name in VIEWS if not left_out.get(name)]
+        dim, number = backbone.dim, len(self.views)
+        self.maps = nn.ParameterList(torch.zeros(dim, dim) for _ in self.views)
+        self.register_buffer("weights", torch.full((number,), 1 / number))
+        self.register_buffer("offsets", torch.zeros(2, number, dim))
+        self.learn_prompts(copy.deepcopy(backbone).requires_grad_(False))
         self.to(self.device)
 
     def prepare(self, images: tuple[Images, Images]) -> None:
-        """Take off each domain's mean and cluster what is left.
-
-        Raises:
-            InputError: a domain has fewer images than clusters are asked for.
-        """
-        few = min(images, key=len)
-        if len(few) < self.cfg.clusters:
-            raise InputError(
-                f"domain {few.name!r} has {len(few)} images for {self.cfg.clusters} clusters; "
-                "ask for fewer clusters"
-            )
+        """Look at all views, weigh them, and find everyone's neighbours; see ``Prompted.prepare``."""
         super().prepare(images)
-        raw = [self.with_flip(self.given.encode_image, x) for x in images]
-        self.offsets.copy_(torch.stack([plain.mean(dim=0) for plain, _ in raw]))
-        means = zip(raw, self.offsets, strict=True)
-        features = [F.normalize(plain + mirrored - 2 * m, dim=1) for (plain, mirrored), m in means]
-        self.targets = PseudoLabels(features, self.cfg, self.seed)
-        if self.prompts is not None:
-            self.texts.copy_(self.encode_prompts())
+        looks = [self._look(part) for part in images]
+        self.offsets.copy_(torch.stack([torch.stack([z.mean(dim=0) for z in look]) for look in looks]))
+        views = [self._centred(look, d) for d, look in enumerate(looks)]
+        third = min(map(len, images)) // (3 * self.cfg.clusters)
+        neighbours = max(1, min(self.cfg.neighbours, third))
+        self.targets = Neighbourhoods(views, self.cfg.clusters, neighbours, self.cfg.share, self.seed)
+        self.weights.copy_(self.targets.weights)
 
-    def with_flip(self, encode: Callable[[Tensor], Tensor], images: Images) -> list[Float[Tensor, "n dim"]]:
-        """Vectors of the images and of their mirror images, on the method's device."""
-        return [z.to(self.device) for z in embed_with_flip(encode, images, device=self.device)]
+    def forward(self, views: Sequence[Float[Tensor, "batch dim"]]) -> list[Float[Tensor, "batch dim"]]:
+        """Each view through its map: L2-normalised rows."""
+        return [F.normalize(z + z @ w, dim=1) for z, w in zip(views, self.maps, strict=True)]
+
+    def join(self, mapped: Sequence[Float[Tensor, "batch dim"]]) -> Float[Tensor, "batch views_dim"]:
+        """The embedding z of mapped views."""
+        return side_by_side(list(mapped), self.weights)
 
     @torch.no_grad()
-    def encode_prompts(self) -> Float[Tensor, "2 classes dim"]:
-        """Embeddings of the prompts as they are now, by domain."""
-        return torch.stack([p() for p in self.prompts])
-
-    def forward(self, images: Float[Tensor, "batch 3 size size"], domain: int) -> Float[Tensor, "batch dim"]:
-        """I' of RGB images in [0, 1]: L2-normalised rows."""
-        with autocast(self.device):
-            vector, tokens = self.backbone.encode_tokens(images)
-            phase = None if self.phase is None else self.phase(phase_image(images))
-        vector = F.normalize(vector.float() - self.offsets[domain], dim=1)
-        fused, sequence = self.fusion(vector, tokens, phase)
-        return fused if self.synergy is None else self.synergy(fused, sequence, self.texts[domain])
-
-    def trained(self, images: Images, domain: int) -> Float[Tensor, "n dim"]:
-        """I' of all images, on the CPU."""
-        self.eval()
-        return embed_all(lambda x: self.forward(x, domain), images, device=self.device)
-
-    def embed(self, images: Images, domain: str | None = None) -> Float[Tensor, "n dim"]:
-        """See ``Method.embed``: the trained vectors plus ``start_weight`` times the centred CLIP vectors."""
+    def embed(self, images: Images, domain: str | None = None) -> Float[Tensor, "n views_dim"]:
+        """See ``Method.embed``."""
         d = self.domain_index(domain or images.name)
-        trained = F.normalize(self.trained(images, d) - self.shift[d].cpu(), dim=1)
-        if not self.cfg.start_weight:
-            return trained
-        start = embed_all(self.given.encode_image, images, device=self.device)
-        start = F.normalize(start - self.offsets[d].cpu(), dim=1)
-        return F.normalize(trained + self.cfg.start_weight * start, dim=1)
+        known = self.images is not None and images is self.images[d]  # seen before: not encoded again
+        views = self.targets.views[d] if known else self._centred(self._look(images), d)
+        return self.join(self(views)).cpu()
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str], domain: str) -> Float[Tensor, "text views_dim"]:
+        """See ``Method.embed_texts``: each view is asked with the same text, by its own map."""
+        rows = super().embed_texts(texts, domain).to(self.device)
+        return self.join(self([rows] * len(self.views))).cpu()
+
+    def _look(self, images: Images) -> list[Float[Tensor, "n dim"]]:
+        """Vectors of each view, averaged with those of the mirror images, on the method's device."""
+        rows = []
+        for name in self.views:
+            encode = partial(self._encode, VIEWS[name])
+            rows.append(F.normalize(sum(embed_with_flip(encode, images, device=self.device)), dim=1))
+        return [z.to(self.device) for z in rows]
+
+    def _encode(self, view: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        return self.given.encode_image(view(images))
+
+    def _centred(self, look: list[Float[Tensor, "n dim"]], domain: int) -> list[Float[Tensor, "n dim"]]:
+        return [F.normalize(z - mean, dim=1) for z, mean in zip(look, self.offsets[domain], strict=True)]

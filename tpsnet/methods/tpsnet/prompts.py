@@ -1,12 +1,75 @@
 """Stage 1 of TPSNet: a prompt for every cluster and domain, CLIP frozen."""
 
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from tpsnet.backbone import Backbone, DomainPrompts, MoCo
+from tpsnet.errors import InputError
 from tpsnet.losses import image_to_text, repair_labels, text_to_image
-from tpsnet.methods.base import Stage
-from tpsnet.methods.tpsnet.network import DualPriorNetwork
-from tpsnet.types import Batch
+from tpsnet.methods.base import Method, Stage, require_clip
+from tpsnet.types import Batch, Images
+
+
+class Prompted(Method):
+    """A method that learns a prompt for every cluster of each domain.
+
+    Its config has ``clusters`` and the settings of ``PromptStage``. Its targets have ``features`` by domain,
+    in CLIP's space, and ``labels(domain)``, the clusters.
+
+    Args:
+        backbone: A CLIP.
+        cfg: The method's config.
+        seed: Seed of clusters, prompts, new layers and batches.
+
+    Attributes:
+        prompts: the prompts of both domains; ``learn_prompts`` makes them.
+        texts: embeddings of the prompts by domain, (2, C, dim).
+
+    Raises:
+        InputError: the number of clusters is missing; the backbone is no CLIP.
+    """
+
+    prompts: nn.ModuleList
+
+    def __init__(self, backbone: Backbone | MoCo, cfg: object, seed: int = 0) -> None:
+        super().__init__(require_clip(backbone, self.name), cfg, seed)
+        if cfg.clusters is None:
+            raise InputError(
+                f"{self.name} needs the number of clusters; set clusters, e.g. to the number of classes"
+            )
+        self.register_buffer("texts", torch.zeros(2, cfg.clusters, backbone.dim))
+
+    def learn_prompts(self, reader: Backbone) -> None:
+        """Make the prompts.
+
+        Args:
+            reader: A copy of the CLIP whose texts are frozen; it reads them.
+        """
+        clusters, context = self.cfg.clusters, self.cfg.context
+        self.prompts = nn.ModuleList(
+            DomainPrompts(reader, clusters, context, self.seed + d) for d in range(2)
+        )
+
+    def prepare(self, images: tuple[Images, Images]) -> None:
+        """See ``Method.prepare``.
+
+        Raises:
+            InputError: a domain has fewer images than clusters are asked for.
+        """
+        few = min(images, key=len)
+        if len(few) < self.cfg.clusters:
+            raise InputError(
+                f"domain {few.name!r} has {len(few)} images for {self.cfg.clusters} clusters; "
+                "ask for fewer clusters"
+            )
+        super().prepare(images)
+        self.texts.copy_(self.encode_prompts())
+
+    @torch.no_grad()
+    def encode_prompts(self) -> Float[Tensor, "2 classes dim"]:
+        """Embeddings of the prompts as they are now, by domain."""
+        return torch.stack([p() for p in self.prompts])
 
 
 class PromptStage(Stage):
@@ -19,7 +82,7 @@ class PromptStage(Stage):
     name, views, batch_size = "prompts", 0, 512
     weights = {"i2t": 1.0, "t2i": 1.0}  # noqa: RUF012
 
-    def __init__(self, method: DualPriorNetwork) -> None:
+    def __init__(self, method: Prompted) -> None:
         self.method, self.targets, self.cfg = method, method.targets, method.cfg
         self.epochs, self.repairing = self.cfg.prompt_epochs, False
 

@@ -1,4 +1,4 @@
-r"""The two attentions of TPSNet: fusion of RGB and phase, and the synergy with the domain prompts.
+r"""The two attentions of TPSNet as printed: fusion of RGB and phase, and the synergy with the domain prompts.
 
 Source: TPSNet (CVPR 2026, arXiv:2603.12711): RGB and phase features are concatenated, self-attention,
 LayerNorm, mean pooling give :math:`I^f`; then :math:`I' = \mathrm{CrossAttention}(T', I^f)`.
@@ -6,8 +6,7 @@ LayerNorm, mean pooling give :math:`I^f`; then :math:`I' = \mathrm{CrossAttentio
 Ours differs:
 
 - The concatenation is along the token axis, over all image tokens (INFERRED). Read with one pooled vector,
-  the cross-attention has a single key, its softmax is 1 and the text has no influence; that reading is kept
-  as the mode ``literal``.
+  the cross-attention has a single key, its softmax is 1 and the text has no influence.
 - Both attentions enter through a zero-initialised projection, so an untrained network returns exactly the
   vector it was given (INFERRED; a random start destroys what CLIP knows).
 - The prompts' outputs are averaged with the label-free weights
@@ -15,14 +14,10 @@ Ours differs:
   needs no pseudo-label.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-
-SynergyMode = Literal["tokens", "assigned", "literal"]
 
 
 def zero_linear(dim: int) -> nn.Linear:
@@ -53,13 +48,11 @@ class Fusion(nn.Module):
         self,
         vector: Float[Tensor, "batch dim"],
         tokens: Float[Tensor, "batch tokens width"],
-        phase: Float[Tensor, "batch dim"] | None,
+        phase: Float[Tensor, "batch dim"],
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch length dim"]]:
         """The fused L2-normalised vector I^f, and the attended sequence that it was pooled from."""
         # L2-normalised rows times sqrt(dim) have the unit variance that LayerNorm gives the rest.
-        parts = [vector[:, None] * vector.shape[1] ** 0.5, self.tokens(tokens)]
-        if phase is not None:
-            parts.append(phase[:, None])
+        parts = [vector[:, None] * vector.shape[1] ** 0.5, self.tokens(tokens), phase[:, None]]
         sequence = torch.cat(parts, dim=1)
         attended, _ = self.attention(sequence, sequence, sequence, need_weights=False)
         sequence = self.norm(sequence + attended)
@@ -67,20 +60,17 @@ class Fusion(nn.Module):
 
 
 class Synergy(nn.Module):
-    """Cross-attention in which the domain's prompts query the fused features.
+    """Cross-attention in which the domain's prompts query the fused tokens.
 
     Args:
         dim: Length of an embedding.
         heads: Number of attention heads.
-        mode: How the prompts query. In ``tokens`` every prompt queries the token sequence, and the answers
-            are weighted by similarity; in ``assigned`` only the most similar prompt does; in ``literal`` the
-            key is the pooled vector alone.
         temperature: Softmax temperature of the weights over prompts; must be positive.
     """
 
-    def __init__(self, dim: int, heads: int, mode: SynergyMode, temperature: float) -> None:
+    def __init__(self, dim: int, heads: int, temperature: float) -> None:
         super().__init__()
-        self.heads, self.mode, self.temperature = heads, mode, temperature
+        self.heads, self.temperature = heads, temperature
         self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
         self.norm = nn.LayerNorm(dim)
         self.gate = zero_linear(dim)
@@ -92,9 +82,7 @@ class Synergy(nn.Module):
         prompts: Float[Tensor, "classes dim"],
     ) -> Float[Tensor, "batch dim"]:
         """The L2-normalised vector I'."""
-        if self.mode == "literal":
-            sequence = fused[:, None] * fused.shape[1] ** 0.5
-        weights = self.weights(fused, prompts)
+        weights = (fused @ prompts.T / self.temperature).softmax(dim=1)  # (B, C)
         q = self.query(prompts * prompts.shape[1] ** 0.5).unflatten(1, (self.heads, -1))  # (C, h, d/h)
         k = self.key(sequence).unflatten(2, (self.heads, -1))  # (B, L, h, d/h)
         v = self.value(sequence).unflatten(2, (self.heads, -1))
@@ -102,12 +90,3 @@ class Synergy(nn.Module):
         # Averaging the prompts' attention maps first saves a factor C of the value products.
         answer = torch.einsum("bc,bhcl,blhd->bhd", weights, attention, v).flatten(1)
         return F.normalize(fused + self.gate(self.norm(answer)), dim=1)
-
-    def weights(
-        self, fused: Float[Tensor, "batch dim"], prompts: Float[Tensor, "classes dim"]
-    ) -> Float[Tensor, "batch classes"]:
-        """Weight of each prompt for each image; rows sum to 1."""
-        cosine = fused @ prompts.T
-        if self.mode == "assigned":
-            return F.one_hot(cosine.argmax(dim=1), cosine.shape[1]).to(cosine.dtype)
-        return (cosine / self.temperature).softmax(dim=1)

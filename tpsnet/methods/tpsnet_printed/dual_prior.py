@@ -1,6 +1,4 @@
-"""Stage 2 of TPSNet: the image side, on momentum prototypes and on the frozen prompts."""
-
-from functools import partial
+"""Stage 2 of TPSNet as printed: the image side, on momentum prototypes and on the frozen prompts."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +6,7 @@ from torch import Tensor
 
 from tpsnet.losses import image_to_text, prototype_contrast, repair_labels
 from tpsnet.methods.base import Stage
-from tpsnet.methods.tpsnet.network import DualPriorNetwork
+from tpsnet.methods.tpsnet_printed.network import DualPriorNetwork
 from tpsnet.types import Batch
 
 
@@ -25,30 +23,23 @@ class DualPriorStage(Stage):
     def parameters(self) -> list[dict]:
         """CLIP's image tower, and everything new."""
         method = self.method
-        new = [m for m in (method.fusion, method.phase, method.synergy) if m is not None]
+        new = (method.fusion, method.phase, method.synergy)
         return [
             {"params": list(method.backbone.tower.parameters()), "lr": self.cfg.encoder_lr},
             {"params": [p for m in new for p in m.parameters()], "lr": self.cfg.module_lr},
         ]
 
     def begin_epoch(self, epoch: int) -> dict[str, float]:
-        """Renew pseudo-labels and momentum prototypes from the images and their mirror images.
+        """Renew pseudo-labels and momentum prototypes.
 
         At first the prompts name the pseudo-labels (re-pairing), later the nearest prototypes do.
         """
         method, targets = self.method, self.targets
-        method.eval()
-        both = [method.with_flip(partial(method.forward, domain=d), method.images[d]) for d in range(2)]
-        vectors = targets.expanded([F.normalize(plain + mirrored, dim=1) for plain, mirrored in both])
+        vectors = [method.trained(images, d).to(method.device) for d, images in enumerate(method.images)]
         changed = 0.0
         for d, rows in enumerate(vectors):
-            labels = targets.labels(d)
-            if epoch:
-                renewed = repair_labels(rows, targets.prototypes[d])
-            else:
-                renewed = (
-                    repair_labels(targets.features[d], method.texts[d]) if method.cfg.text_prior else labels
-                )
+            near = (rows, targets.prototypes[d]) if epoch else (targets.features[d], method.texts[d])
+            renewed, labels = repair_labels(*near), targets.labels(d)
             changed += float((renewed != labels).double().mean()) / 2
             labels.copy_(renewed)
         targets.move_prototypes(vectors, self.cfg.prototype_momentum)
@@ -64,9 +55,8 @@ class DualPriorStage(Stage):
             votes = F.one_hot(labels, cfg.clusters).to(z.dtype)
             prototypes = self.targets.prototypes[batch.domain]
             terms["pce"] += prototype_contrast(z, prototypes, votes, temperature=cfg.prototype_temperature)
-            if cfg.text_prior:
-                texts, tau = method.texts[batch.domain], cfg.text_temperature
-                terms["i2tce"] += image_to_text(z, texts, labels, temperature=tau, smoothing=cfg.smoothing)
+            texts, tau = method.texts[batch.domain], cfg.text_temperature
+            terms["i2tce"] += image_to_text(z, texts, labels, temperature=tau, smoothing=cfg.smoothing)
         return terms
 
     def finish(self) -> None:

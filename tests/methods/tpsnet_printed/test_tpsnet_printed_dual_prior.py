@@ -1,4 +1,4 @@
-"""TPSNet, stage 2: who names the pseudo-labels, how prototypes move, and the two terms of the loss."""
+"""TPSNet as printed, stage 2: who names pseudo-labels, how prototypes move, the terms of the loss."""
 
 import dataclasses
 
@@ -9,19 +9,18 @@ from methods.driving import first_images, step, values
 from pictures import CLASSES
 
 from tpsnet.backbone import embed_all
-from tpsnet.methods import TPSNet, TPSNetConfig
-from tpsnet.methods.tpsnet.dual_prior import DualPriorStage
-from tpsnet.neighbours import query_expansion
+from tpsnet.methods import TPSNetPrinted, TPSNetPrintedConfig
+from tpsnet.methods.tpsnet_printed.dual_prior import DualPriorStage
 
 pytestmark = pytest.mark.usefixtures("exact")
-CONFIG = TPSNetConfig(
+CONFIG = TPSNetPrintedConfig(
     clusters=CLASSES, prototype_momentum=0.7, smoothing=0.3, prototype_weight=0.5, text_weight=2.0
 )
 
 
 def made(backbone, pair, **changes) -> DualPriorStage:
     """Texts and prototypes are chance, so that each of them names the images otherwise."""
-    method = TPSNet(backbone, dataclasses.replace(CONFIG, **changes))
+    method = TPSNetPrinted(backbone, dataclasses.replace(CONFIG, **changes))
     method.prepare(pair)
     rng = torch.Generator().manual_seed(1)
     for rows in (method.texts, method.targets.prototypes):
@@ -35,13 +34,8 @@ def stage(backbone, pair) -> DualPriorStage:
 
 
 def current(stage: DualPriorStage) -> list[torch.Tensor]:
-    """Images as the network sees them, averaged with their mirror images and with their neighbours."""
-    rows = []
-    for d, images in enumerate(stage.method.images):
-        mirrored = dataclasses.replace(images, pixels=images.pixels.flip(-1))
-        ways = [embed_all(lambda x, d=d: stage.method.eval()(x, d), i) for i in (images, mirrored)]
-        rows.append(F.normalize(sum(ways), dim=1))
-    return query_expansion(rows, stage.cfg.neighbours)
+    """Images as the network sees them."""
+    return [embed_all(lambda x, d=d: stage.method.eval()(x, d), i) for d, i in enumerate(stage.method.images)]
 
 
 def nearest(rows: list[torch.Tensor], goals: torch.Tensor) -> list[torch.Tensor]:
@@ -73,28 +67,14 @@ def test_later_the_nearest_prototypes_name_them(stage, pair, epoch):
     check_renewed(stage, epoch, nearest(current(stage), stage.targets.prototypes))
 
 
-def test_without_prompts_the_clusters_stay_at_first(backbone, pair):
-    """The nearest prototypes name the images from the second epoch on."""
-    stage = made(backbone, pair, text_prior=False)
-    check_renewed(stage, 1, nearest(current(stage), stage.targets.prototypes))
-    before = labels_of(stage)
-    assert stage.begin_epoch(0) == {"relabelled": 0.0}
-    assert all(torch.equal(a, b) for a, b in zip(labels_of(stage), before, strict=True))
-
-
-@pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_prototypes_keep_their_momentum(backbone, pair, joint, epoch):
-    """They move towards the means of the images that the renewed labels give them."""
-    stage = made(backbone, pair, joint_clusters=joint)
+def test_prototypes_keep_their_momentum(stage, epoch):
+    """They move towards the means of the images of their own domain that the renewed labels give them."""
     before, rows = stage.targets.prototypes.clone(), current(stage)
     stage.begin_epoch(epoch)
-    labels = labels_of(stage)
     for d in range(2):
-        members = [0, 1] if joint else [d]
         for c in range(CLASSES):
-            mine = torch.cat([rows[m][labels[m] == c] for m in members])
-            start = before[members[0], c]
+            mine, start = rows[d][stage.targets.labels(d) == c], before[d, c]
             mean = F.normalize(mine.sum(dim=0), dim=0)
             expected = F.normalize(0.7 * start + 0.3 * mean, dim=0) if len(mine) else start
             torch.testing.assert_close(stage.targets.prototypes[d, c], expected)

@@ -1,0 +1,58 @@
+"""What TPSNet learns from: weights of its views, neighbours of them all, clusters, and the draw."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tpsnet.methods.tpsnet.neighbourhoods import Neighbourhoods, side_by_side
+from tpsnet.targets import diffused, kmeans, neighbours_in, view_reliabilities
+
+
+@pytest.fixture
+def views(unit) -> list[list[torch.Tensor]]:
+    """12 and 9 images of three views that resemble one another more or less."""
+    whole = unit(21, 6).float()
+    seen = [F.normalize(whole + size * unit(21, 6).float(), dim=1) for size in (0.2, 0.5, 1.0)]
+    return [[z[:12] for z in seen], [z[12:] for z in seen]]
+
+
+@pytest.fixture
+def targets(views) -> Neighbourhoods:
+    return Neighbourhoods(views, clusters=3, neighbours=2, share=0.8, seed=5)
+
+
+def test_views_are_weighed_by_their_reliability(targets, views):
+    found = view_reliabilities([diffused(rows, 2, 0.8) for rows in zip(*views, strict=True)], 2)
+    assert found.unique().numel() > 1
+    torch.testing.assert_close(targets.weights, found / found.sum())
+
+
+def test_neighbours_and_clusters_are_those_of_all_views_after_diffusion(targets, views):
+    spread = diffused([side_by_side(rows, targets.weights) for rows in views], 2, 0.8)
+    expected = neighbours_in(spread, 2)
+    for a in range(2):
+        for b in range(2):
+            assert torch.equal(targets.near[a][b], expected[a][b])
+    labels = torch.cat([targets.labels(0), targets.labels(1)])
+    assert torch.equal(labels, kmeans(torch.cat(spread), 3, seed=5).assignment)
+    assert targets.features[1] is views[1][0]
+
+
+def test_a_cosine_is_the_weighted_mean_of_those_of_the_views(views):
+    weights = torch.tensor([0.5, 0.3, 0.2])
+    a, b = (side_by_side(rows, weights) for rows in views)
+    expected = sum(w * x @ y.T for w, x, y in zip(weights, *views, strict=True))
+    torch.testing.assert_close(a @ b.T, expected)
+    torch.testing.assert_close(a.norm(dim=1), torch.ones(12))
+
+
+def test_one_neighbour_of_each_image_is_drawn_and_the_others_are_known(targets):
+    index, rng = torch.tensor([3, 0, 7, 3]), torch.Generator().manual_seed(1)
+    near, seen = targets.near[0][1][index].tolist(), set()
+    for _ in range(20):
+        drawn, related = targets.draw(index, 0, 1, rng)
+        seen |= set(enumerate(drawn.tolist()))
+        for i, mine in enumerate(near):
+            assert drawn[i] in mine
+            assert related[i].tolist() == [d in mine for d in drawn.tolist()]
+    assert seen == {(i, n) for i, mine in enumerate(near) for n in mine}  # each of them, in time
