@@ -174,7 +174,7 @@ def test_universal_means_by_hand():
     assert "closed; partial, drawn by seed 0; partial, drawn by seed 1; open, drawn by seed 0" in rules
     assert "12 queries, 0 without a match" in rules and "7 without a match" in rules and "line →" not in rules
     assert "**P@1, P@5, P@15**: 100" in rules and rules.count("Σ_q hits") == rules.count("**mAP**") == 1
-    assert "**rejection**: UEM" in rules and "told the number of query classes" in rules
+    assert "**rejection**: UEM" in rules and "four of five gallery images" in rules
     assert "Seeds 0, 1, which draw" in page and "## Made with" in page
 
 

@@ -23,7 +23,7 @@ from tpsnet.methods import (
 )
 from tpsnet.methods.base import NEUTRAL
 from tpsnet.progress import Progress
-from tpsnet.targets import reject_distant
+from tpsnet.targets import reject_unreturned
 from tpsnet.training import fit, load_trained
 from tpsnet.types import Batch, Images
 
@@ -268,9 +268,9 @@ def test_a_text_query_without_texts_is_one_line(name, moco, pair):
 
 
 @pytest.mark.parametrize("trained", ["TPSNet", "TPSNetPrinted", "CLAIR", "Frozen"], indirect=True)
-def test_queries_are_rejected_by_their_distance(trained, pair):
+def test_queries_are_rejected_by_where_they_come_back(trained, pair):
     query, gallery = (trained.method.embed(images) for images in pair)
-    found = trained.method.reject(query, gallery, classes=5, seed=1)
-    expected = reject_distant(query, gallery, 5, seed=1)
+    found = trained.method.reject(query, gallery, seed=1)
+    expected = reject_unreturned(query, gallery)
     assert torch.equal(found.rejected, expected.rejected)
     torch.testing.assert_close(found.threshold, expected.threshold)

@@ -1,9 +1,13 @@
 """Open-set detection: what a query is worth by hand, and blobs whose half has no match."""
 
+import math
+
+import pytest
 import torch
 import torch.nn.functional as F
 
-from tpsnet.targets import discrepancy, kmeans, reject_distant, reject_unmerged
+from tpsnet.errors import InputError
+from tpsnet.targets import discrepancy, reject_unmerged, reject_unreturned
 
 
 def blobs(rng, each: int = 12, spread: float = 0.05):
@@ -45,30 +49,67 @@ def test_a_domain_against_itself_rejects_nothing():
     assert (found.distance <= 1e-6).all()
 
 
-def test_the_other_methods_rule_is_the_slow_one(rng):
-    query, gallery, _ = blobs(rng, each=4, spread=0.1)
-    found = reject_distant(query, gallery, 10, seed=3)
-    assignment = kmeans(query, 10, seed=3).assignment.tolist()
-    for i in range(40):
-        inside = max(
-            1 - float(query[i2] @ query[j])
-            for i2 in range(40)
-            for j in range(40)
-            if assignment[i2] == assignment[j] == assignment[i]
-        )
-        nearest = min(1 - float(query[i] @ g) for g in gallery)
-        assert (
-            abs(float(found.threshold[i]) - inside) < 1e-5 and abs(float(found.distance[i]) - nearest) < 1e-5
-        )
-        assert bool(found.rejected[i]) == (found.distance[i] > found.threshold[i])
-    assert 0 < found.rejected.sum() < 40
+def slow_return(rows, others, k: int) -> list[float]:
+    """Query by query, with sorted lists."""
+
+    def best(row, found, k: int) -> list[int]:
+        return sorted(range(len(found)), key=lambda j: -float(row @ found[j]))[:k]
+
+    distances = []
+    for i, row in enumerate(rows):
+        order = [j for j in best(row, rows, len(rows)) if j != i]
+        logs = []
+        for there in best(row, others, k):
+            for j in best(others[there], rows, k + 1):
+                logs.append(math.log(1 + (0 if j == i else 1 + order.index(j))))
+        distances.append(sum(logs) / len(logs) / math.log(1 + len(rows)))
+    return distances
+
+
+def test_the_other_methods_rule_is_the_slow_one(unit):
+    query, gallery = unit(13, 5), unit(9, 5)
+    found = reject_unreturned(query, gallery, neighbours=2, level=0.6)
+    expected = torch.tensor(slow_return(query, gallery, 2), dtype=torch.float64)
+    limit = torch.tensor(slow_return(gallery, query, 2), dtype=torch.float64).quantile(0.6)
+    torch.testing.assert_close(found.distance, expected)
+    torch.testing.assert_close(found.threshold, limit.expand(13))
+    assert torch.equal(found.rejected, expected > limit) and 0 < found.rejected.sum() < 13
+
+
+@pytest.mark.parametrize(("each", "spread"), [(12, 0.05), (60, 0.15)])
+def test_queries_without_a_match_do_not_come_back(rng, each, spread):
+    """Whatever the size of the classes, of which nothing is told."""
+    query, gallery, private = blobs(rng, each, spread)
+    found = reject_unreturned(query, gallery).rejected
+    assert found[private].double().mean() > 0.9 and found[~private].double().mean() < 0.3
+
+
+def test_where_every_query_has_a_match_few_are_rejected(rng):
+    """The gallery has five classes that nobody asks for."""
+    images, query, _ = blobs(rng)
+    assert reject_unreturned(query, images).rejected.double().mean() < 0.1
+
+
+def test_the_order_of_images_does_not_matter(unit, rng):
+    query, gallery = unit(30, 6), unit(20, 6)
+    order = torch.randperm(30, generator=rng)
+    found = reject_unreturned(query, gallery)
+    shuffled = reject_unreturned(query[order], gallery.flip(0))
+    torch.testing.assert_close(shuffled.distance, found.distance[order])
+    assert torch.equal(shuffled.rejected, found.rejected[order])
+
+
+def test_more_neighbours_than_a_domain_has(unit):
+    found = reject_unreturned(unit(3, 4), unit(2, 4), neighbours=5)
+    assert found.distance.shape == (3,) and bool(found.distance.isfinite().all())
+    with pytest.raises(InputError, match="a rejection of 0 queries by 2 gallery images"):
+        reject_unreturned(unit(3, 4)[:0], unit(2, 4))
 
 
 def test_one_query(rng):
-    """Alone it is its own cluster: the distance rule asks for its like, one merged cluster takes all."""
+    """Alone it is its own cluster, and comes back to itself."""
     query, gallery, _ = blobs(rng)
-    assert reject_distant(query[:1], gallery, 1, seed=0).rejected.tolist() == [True]
-    assert reject_distant(gallery[:1], gallery, 1, seed=0).threshold.abs().max() < 1e-6
+    assert reject_unreturned(query[:1], gallery).distance.tolist() == [0]
     assert reject_unmerged(query[:1], gallery, (1, 1), seed=0).rejected.tolist() == [False]
 
 

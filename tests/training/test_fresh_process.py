@@ -139,6 +139,6 @@ def test_uem_counts_the_clusters_that_training_found(trained):
     folder, methods = trained
     loaded, method = load_trained(folder / "UEM", backbone=methods["UEM"].given), methods["UEM"]
     query, gallery = (method.embed(images) for images in method.images)
-    found, expected = (m.reject(query, gallery, classes=1, seed=0) for m in (loaded, method))
+    found, expected = (m.reject(query, gallery, seed=0) for m in (loaded, method))
     assert loaded.n_clusters.tolist() == [CLASSES, CLASSES]
     assert torch.equal(found.rejected, expected.rejected)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tpsnet.backbone import Backbone, MoCo, class_texts
 from tpsnet.data import style_of
 from tpsnet.errors import InputError
-from tpsnet.targets import Rejection, reject_distant
+from tpsnet.targets import Rejection, reject_unreturned
 from tpsnet.types import Batch, Images
 
 # What any text is compared with: the mean of these says "text" and "this style", and little of a class. Of
@@ -138,18 +138,16 @@ class Method(nn.Module):
         query: Float[Tensor, "query dim"],
         gallery: Float[Tensor, "gallery dim"],
         *,
-        classes: int,
         seed: int,
     ) -> Rejection:
-        """Which queries have no match in the gallery; the default rule is ``targets.reject_distant``.
+        """Which queries have no match in the gallery; the default rule is ``targets.reject_unreturned``.
 
         Args:
             query: Embeddings of the queries.
             gallery: Embeddings of the gallery.
-            classes: The number of classes among the queries; a method that counts clusters itself ignores it.
-            seed: Seed of the rule's k-means.
+            seed: Seed of the rule's k-means, if it has one.
         """
-        return reject_distant(query, gallery, classes, seed=seed)
+        return reject_unreturned(query, gallery)
 
     def domain_index(self, domain: str) -> int:
         """0 or 1.

@@ -18,12 +18,7 @@ def embeddings(method: Method, pair: Pair) -> tuple[Embeddings, Embeddings]:
 def with_rejections(
     method: Method, both: tuple[Embeddings, Embeddings], seed: int
 ) -> tuple[Embeddings, Embeddings]:
-    """Queries and gallery, where the queries carry the method's rejections.
-
-    A method that does not count clusters itself is told how many classes the queries have, as it is told
-    the number of clusters for training.
-    """
+    """Queries and gallery, where the queries carry the method's rejections; no label is read."""
     query, gallery = both
-    classes = len(query.labels.unique())
-    found = method.reject(query.vectors, gallery.vectors, classes=classes, seed=seed)
+    found = method.reject(query.vectors, gallery.vectors, seed=seed)
     return dataclasses.replace(query, rejected=found.rejected), gallery

@@ -19,9 +19,10 @@ from tpsnet.report.published import published, sources, wide
 COMPARED = ("mAP", "H-score")
 REJECTION = (
     "- **rejection**: UEM clusters both domains anew and rejects a query whose nearest prototype has not "
-    "merged, or that is farther from the gallery than the images of a merged pair are; the other methods "
-    "reject a query that is farther from the gallery than its own cluster is wide, and are told the number "
-    "of query classes. After a re-ranking every row decides anew on the re-ranked embeddings"
+    "merged, or that is farther from the gallery than the images of a merged pair are; for the other methods "
+    "a query goes to its nearest gallery images and on to their nearest queries, and is rejected if these "
+    "are less like it than what four of five gallery images find on the same way. After a re-ranking every "
+    "row decides anew on the re-ranked embeddings"
 )
 
 

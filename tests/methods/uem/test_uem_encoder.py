@@ -76,11 +76,11 @@ def test_rejection_counts_the_clusters_of_training_and_always_merges(backbone, p
     query, gallery = (method.embed(images) for images in pair)
     rule = "global" if merge == "global" else "local"
     for rows in ((query, gallery), (unit(30, 4).float(), unit(25, 4).float())):
-        found = method.reject(*rows, classes=2, seed=1)
+        found = method.reject(*rows, seed=1)
         expected = reject_unmerged(*rows, (CLASSES, CLASSES), seed=1, merge=rule)
         assert torch.equal(found.rejected, expected.rejected)
         assert torch.equal(found.threshold, expected.threshold)
-    assert not method.reject(query, gallery, classes=2, seed=1).rejected.all()
+    assert not method.reject(query, gallery, seed=1).rejected.all()
 
 
 def test_one_cluster_and_one_image_are_enough(backbone, pair):

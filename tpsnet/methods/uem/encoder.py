@@ -80,7 +80,6 @@ class UEMEncoder(Method):
         query: Float[Tensor, "query dim"],
         gallery: Float[Tensor, "gallery dim"],
         *,
-        classes: int,
         seed: int,
     ) -> Rejection:
         """UEM's own rule, see ``targets.reject_unmerged``; it counts clusters itself.

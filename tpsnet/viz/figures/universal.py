@@ -89,7 +89,7 @@ def rejection_distances(
     Queries whose cluster found no partner have no finite threshold: they stand apart, at the right.
 
     Args:
-        distance: Distance to the nearest gallery image.
+        distance: How far each query is from a match.
         threshold: Largest distance that passes; −∞ where the cluster alone decides.
         without_match: The truth: whether the gallery holds no image of the query's class.
 
