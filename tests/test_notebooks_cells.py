@@ -14,6 +14,7 @@ SMALL = {
     "classes": "6",
     "seen": "10",
     "pairs_measured": "50",
+    "images_seen": "50",
     "run": '"../runs/small"',
 }
 
