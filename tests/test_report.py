@@ -9,6 +9,7 @@ from tpsnet.evaluation import Facts, ProtocolCard, Scores, definition
 from tpsnet.report import (
     comparison_markdown,
     results_markdown,
+    shortfalls,
     tidy,
     universal_markdown,
     zero_shot_markdown,
@@ -44,6 +45,20 @@ def row(name: str, seed: int, there: float, back: float) -> dict:
 
 
 ROWS = [row("frozen CLIP", 0, 30.0, 50.0), row("TPSNet", 0, 40.0, 60.0), row("TPSNet", 1, 44.0, 60.0)]
+
+
+def test_a_row_below_the_strongest_baseline_says_so():
+    """Of both directions together, under each ranking; re-ranking adds one to every number here."""
+    other = row("frozen CLIP, flipped", 0, 44.0, 60.0)
+    for d in other["directions"]:
+        d["card"]["seeds"] = []
+    low = row("UEM", 0, 40.0, 58.5)
+    assert shortfalls([ROWS[0], low]) == []
+    assert shortfalls([ROWS[0], other, low, row("TPSNet", 0, 50.0, 60.0)]) == [
+        "UEM ends 2.8 mAP below frozen CLIP, flipped, which is not trained (as embedded)",
+        "UEM ends 2.8 mAP below frozen CLIP, flipped, which is not trained (re-ranked by diffusion)",
+    ]
+    assert shortfalls([ROWS[0], other]) == [] and shortfalls([low]) == []
 
 
 def test_rows_become_one_line_a_value():

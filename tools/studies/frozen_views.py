@@ -2,9 +2,10 @@
 
     python -m tools.studies.frozen_views
 
-Trials on features, which take minutes: which pictures of an image a frozen CLIP should see, whether a linear
-map fitted on the diffused neighbourhoods learns anything that re-ranking does not give for nothing, and
-whether texts add to it. Labels of two pairs are looked at; the other eight are left alone.
+Trials on features, which take minutes: which pictures of an image a frozen CLIP should see, how they are
+weighed, whether a linear map fitted on the diffused neighbourhoods learns anything that re-ranking does not
+give for nothing, and whether texts add to it. Labels of two pairs are looked at; the other eight are left
+alone. What won is ``methods.tpsnet``.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,30 +18,26 @@ import tyro
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.backbone import Backbone, class_texts, embed_with_flip, phase_drawing, phase_image, to_grey
+from tpsnet.backbone import VIEWS, Backbone, class_texts, embed_with_flip, phase_image, to_grey
 from tpsnet.data import Pair, embedded_root, image_folder, style_of
 from tpsnet.evaluation import evaluate, rerank
-from tpsnet.evaluation.rerank import Diffusion
 from tpsnet.experiments import Closed, Source
 from tpsnet.io import write_text
-from tpsnet.losses import instance_contrast
-from tpsnet.neighbours import searcher
+from tpsnet.losses import neighbour_contrast
+from tpsnet.methods.tpsnet.neighbourhoods import side_by_side
 from tpsnet.report.parts import table
+from tpsnet.targets import diffused, neighbours_in, view_reliabilities
 from tpsnet.types import Embeddings
 
 Domains = list[Float[Tensor, "_ dim"]]
 Neighbours = list[list[Int[Tensor, "_ k"]]]  # by domain of the image, then by domain of the neighbour
 
-VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
-    "colour": lambda x: x,
+LOOKS: dict[str, Callable[[Tensor], Tensor]] = VIEWS | {
     "grey": lambda x: to_grey(x).expand(-1, 3, -1, -1),
     "phase image": lambda x: (phase_image(x) / 6 + 0.5).clamp(0, 1).expand(-1, 3, -1, -1),
-    "phase drawing": phase_drawing,
 }
-STEPS, BATCH, RATE, TEMPERATURE, POSITIVES = 900, 256, 2e-3, 0.1, 5
-TEACHER = Diffusion(share=0.9)  # 0.98, which ranks better, is the worse teacher
+STEPS, BATCH, RATE, TEMPERATURE, POSITIVES, SHARE = 900, 256, 2e-3, 0.1, 5, 0.9
 TEXT_TEMPERATURE, TEXT_WEIGHT = 0.06, 0.5
-SEEDS = (0, 1, 2)
 
 
 def main(
@@ -65,19 +62,29 @@ def main(
 
 def trials(backbone: Backbone, pair: Pair) -> dict[str, dict[str, float]]:
     """Every trial on one pair, by name."""
-    views = {name: view_of(backbone, pair, view) for name, view in VIEWS.items()}
-    found = {name: measured(pair, domains) for name, domains in views.items()}
-    for name in ("grey", "phase image", "phase drawing"):
-        found[f"colour + {name}"] = measured(pair, joined([views["colour"], views[name]]))
-    dual = [views["colour"], views["phase drawing"]]
-    for title, parts in (("colour, map", dual[:1]), ("colour + phase drawing, maps", dual)):
-        near = neighbours(joined(parts))
-        runs = [measured(pair, fit_maps(parts, near, seed)) for seed in SEEDS]
-        found[title] = {key: sum(run[key] for run in runs) / len(runs) for key in runs[0]}
+    seen = {name: view_of(backbone, pair, look) for name, look in LOOKS.items()}
+    found = {name: measured(pair, domains) for name, domains in seen.items()}
+    for name in list(LOOKS)[1:]:
+        found[f"colour + {name}"] = measured(pair, joined([seen["colour"], seen[name]]))
+    three = [seen[name] for name in VIEWS]
+    weights = reliabilities(three)
+    found["all three"] = measured(pair, joined(three))
+    found["all three, weighed"] = measured(pair, joined(three, weights))
+    for title, views, options in (
+        ("colour, map", three[:1], {}),
+        ("colour + phase drawing, maps", three[:2], {}),
+        ("colour + figure and ground, maps", three[::2], {}),
+        ("all three, maps", three, {}),
+        ("all three, weighed, maps", three, {"weights": weights}),
+        ("the same, other neighbours compete", three, {"weights": weights, "left_out": False}),
+        ("the same, neighbours at share 0.98", three, {"weights": weights, "share": 0.98}),
+        ("the same, 10 neighbours", three, {"weights": weights, "positives": 10}),
+    ):
+        found[title] = measured(pair, fit_maps(views, **options))
     further, own = vocabularies()
     for title, words in (("further objects' names", further), ("the same and the true names", further + own)):
-        texts = counterparts(backbone, pair, views["colour"], words)
-        found[f"colour + phase drawing + texts, {title}"] = measured(pair, joined([*dual, texts]))
+        texts = counterparts(backbone, pair, seen["colour"], words)
+        found[f"all three + texts, {title}"] = measured(pair, joined([*three, texts]))
     return found
 
 
@@ -91,39 +98,46 @@ def view_of(backbone: Backbone, pair: Pair, view: Callable[[Tensor], Tensor]) ->
     return domains
 
 
-def joined(views: Sequence[Domains]) -> Domains:
+def joined(views: Sequence[Domains], weights: Tensor | None = None) -> Domains:
     """Vectors of several views side by side: their cosine is the mean of the views' cosines."""
-    return [F.normalize(torch.cat(parts, dim=1), dim=1) for parts in zip(*views, strict=True)]
+    if weights is None:
+        return [F.normalize(torch.cat(parts, dim=1), dim=1) for parts in zip(*views, strict=True)]
+    return [side_by_side(list(parts), weights) for parts in zip(*views, strict=True)]
 
 
-def neighbours(domains: Domains) -> Neighbours:
-    """The nearest rows of each domain after diffusion, an image itself left out."""
-    _, spread = TEACHER(domains[0][:0], domains)
-    found = []
-    for z in spread:
-        found.append([searcher(other, POSITIVES + (z is other))(z)[0][:, z is other :] for other in spread])
-    return found
+def reliabilities(views: Sequence[Domains]) -> Float[Tensor, " view"]:
+    """Weights of three views, see ``targets.agreement``; they sum to one."""
+    found = view_reliabilities([diffused(z, POSITIVES, SHARE) for z in views], POSITIVES)
+    return found / found.sum()
 
 
-def fit_maps(views: Sequence[Domains], near: Neighbours, seed: int) -> Domains:
+def fit_maps(
+    views: Sequence[Domains],
+    weights: Tensor | None = None,
+    *,
+    positives: int = POSITIVES,
+    share: float = SHARE,
+    left_out: bool = True,
+) -> Domains:
     """One linear map for each view, z + z W, fitted so that an image finds a neighbour among a batch of them.
 
     Args:
         views: Domains of each view.
-        near: What ``neighbours`` returns.
-        seed: Seed of the batches.
+        weights: Weights of the views; equal ones by default.
+        positives: Number of neighbours of an image in each domain.
+        share: Share of the diffusion that says who is a neighbour.
+        left_out: Whether further neighbours of an image in the batch do not compete.
     """
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(0)
+    weights = torch.full((len(views),), 1 / len(views)) if weights is None else weights
+    near = neighbours_in(diffused(joined(views, weights), POSITIVES, share), positives)
     maps = [torch.zeros(z[0].shape[1], z[0].shape[1], requires_grad=True) for z in views]
     optimizer = torch.optim.AdamW(maps, lr=RATE)
-    itself = torch.arange(BATCH)
 
     def mapped(domain: int, rows: Tensor) -> Tensor:
-        parts = [
-            F.normalize(z[domain][rows] @ w + z[domain][rows], dim=1)
-            for z, w in zip(views, maps, strict=True)
-        ]
-        return F.normalize(torch.cat(parts, dim=1), dim=1)
+        parts = [z[domain][rows] for z in views]
+        parts = [F.normalize(z @ w + z, dim=1) for z, w in zip(parts, maps, strict=True)]
+        return side_by_side(parts, weights)
 
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
@@ -133,8 +147,9 @@ def fit_maps(views: Sequence[Domains], near: Neighbours, seed: int) -> Domains:
             ours = mapped(d, rows)
             for other, index in enumerate(near[d]):
                 column = torch.randint(index.shape[1], (BATCH,), generator=rng)
-                theirs = mapped(other, index[rows, column])
-                loss = loss + instance_contrast(ours, theirs, itself, temperature=TEMPERATURE)
+                drawn = index[rows, column]
+                related = (index[rows][:, :, None] == drawn).any(dim=1) & left_out
+                loss = loss + neighbour_contrast(ours, mapped(other, drawn), related, temperature=TEMPERATURE)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -191,9 +206,12 @@ with an eye on them too.
 - **phase image**: the whole image's Fourier phase under constant amplitude (`phase_image`). The paper gives
   it to a network of its own, here the frozen CLIP sees it.
 - **phase drawing**: dark lines where the phases of all scales agree (`phase_drawing`), ours.
-- **map**: a linear map z + z W for each view, shared by both domains, fitted in {STEPS} steps so that an
-  image finds one of its {POSITIVES} nearest rows after diffusion (share {TEACHER.share:g}), in either domain,
-  among {BATCH} of them (InfoNCE, temperature {TEMPERATURE:g}); mean of seeds {", ".join(map(str, SEEDS))}.
+- **figure and ground**: dark where an image differs from the colour along its sides (`figure_ground`), ours.
+- **weighed**: by the reliabilities of the views (`targets.agreement`); else all views count alike.
+- **maps**: a linear map z + z W for each view, shared by both domains, fitted in {STEPS} steps so that an
+  image finds one of its {POSITIVES} nearest rows after diffusion (share {SHARE:g}), in either domain,
+  among {BATCH} of them (temperature {TEMPERATURE:g}); its further neighbours in the batch do not compete.
+  One seed. Who is a neighbour is told by the views that are mapped.
 - **texts**: to each image the mean of a vocabulary's embeddings, by their similarity to it (temperature
   {TEXT_TEMPERATURE:g}, weight {TEXT_WEIGHT:g}); of names of further objects, which are not retrieved, and
   with the true names among them, which no method is told: an oracle.

@@ -1,6 +1,7 @@
 """``tpsnet train``: options are built from the dataclasses of the method, the protocol and the loop."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from tpsnet.experiments.experiment import CONFIG, ConfigT, ProtocolT
 from tpsnet.experiments.protocols import Closed
 from tpsnet.methods import METHODS, TPSNetConfig
 from tpsnet.presets import NAMES, load_preset
+from tpsnet.report import shortfalls
 from tpsnet.training import FitConfig
 
 Flat = tyro.conf.OmitArgPrefixes
@@ -69,6 +71,8 @@ class Train(Generic[ConfigT, ProtocolT]):
                     shown = [f"{name} {value:.1f}" for name, value in metrics.items() if value is not None]
                     name = f"{row['name']}, re-ranked by {ranking}" if ranking else row["name"]
                     print(f"{d['query']} → {d['gallery']}{kind}  {name:52s} {', '.join(shown)}")
+        for line in shortfalls(rows):
+            print(f"note: {line}", file=sys.stderr)
 
 
 TrainTPSNet = Train[TPSNetConfig, Closed]  # what ``tpsnet --help`` shows

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from tpsnet.report.parts import means, table
+from tpsnet.evaluation import in_order
+from tpsnet.report.parts import means, table, tidy
 
 PAIRED = ["protocol", "kind", "query", "gallery"]
 
@@ -36,6 +37,29 @@ def differences_markdown(frame: pd.DataFrame, metrics: list[str]) -> list[str]:
             ),
         ]
     return parts
+
+
+def shortfalls(rows: list[dict]) -> list[str]:
+    """A line for each trained row that ends below a training-free one under the same ranking.
+
+    Compared is the mean over directions and seeds of the first metric that a row has; the line names the
+    strongest training-free row.
+
+    Args:
+        rows: Rows of one protocol, training-free ones among them.
+    """
+    frame, lines = tidy(rows), []
+    metric = in_order(frame["metric"])[0]
+    for (_, ranking), chosen in frame[frame["metric"] == metric].groupby(["kind", "ranking"], sort=False):
+        best = strongest(chosen, metric)
+        if best is None or not chosen["trained"].any():
+            continue
+        lacking = -paired(chosen, best).groupby("name", sort=False)["value"].mean()
+        lines += [
+            f"{name} ends {lack:.1f} {metric} below {best}, which is not trained ({ranking})"
+            for name, lack in lacking[lacking > 0].items()
+        ]
+    return lines
 
 
 def strongest(frame: pd.DataFrame, metric: str) -> str | None:

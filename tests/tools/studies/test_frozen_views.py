@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tools.studies import frozen_views
-from tools.studies.frozen_views import counterparts, fit_maps, joined, measured, neighbours, page, view_of
+from tools.studies.frozen_views import counterparts, fit_maps, joined, measured, page, reliabilities, view_of
 from tpsnet.backbone import load_backbone
 from tpsnet.data import load_pair
 
@@ -37,31 +37,32 @@ def test_a_view_is_centred_and_the_same_for_mirror_images(pair, backbone):
         torch.testing.assert_close(z.norm(dim=1), torch.ones(len(z)))
 
 
-def test_an_image_is_no_neighbour_of_itself(unit):
-    near = neighbours([unit(20, 6).float(), unit(15, 6).float()])
-    assert [[tuple(index.shape) for index in row] for row in near] == [[(20, 5)] * 2, [(15, 5)] * 2]
-    for d in range(2):
-        assert not (near[d][d] == torch.arange(len(near[d][d]))[:, None]).any()
+def test_weights_count_the_views(unit):
+    views = [[unit(20, 4).float(), unit(15, 4).float()] for _ in range(3)]
+    weights = reliabilities(views)
+    assert float(weights.sum()) == pytest.approx(1) and float(weights.min()) > 0
+    first, second = joined(views, weights)
+    expected = sum(w * a @ b.T for w, (a, b) in zip(weights, views, strict=True))
+    torch.testing.assert_close(first @ second.T, expected)
 
 
-def test_maps_bring_neighbours_together_and_repeat_themselves(unit, monkeypatch):
-    """Half of the axes say nothing: a map that is told who belongs together turns away from them."""
+def test_maps_bring_together_what_is_alike_and_repeat_themselves(unit, monkeypatch):
+    """Half of the axes are noise."""
     monkeypatch.setattr(frozen_views, "STEPS", 150)
     monkeypatch.setattr(frozen_views, "BATCH", 32)
     centres = unit(4, 4).repeat(10, 1)
-    domains = [F.normalize(torch.cat([centres, 3 * unit(40, 4)], dim=1), dim=1).float() for _ in range(2)]
-    others = torch.arange(40).view(10, 4).T.repeat(10, 1)  # rows of the same centre
-    near = [[others, others], [others, others]]
-    maps = fit_maps([domains], near, seed=0)
+    domains = [F.normalize(torch.cat([centres, unit(40, 4)], dim=1), dim=1).float() for _ in range(2)]
     same = torch.arange(40)[:, None] % 4 == torch.arange(40) % 4
 
     def margin(first, second):
         cosine = first @ second.T
         return float(cosine[same].mean() - cosine[~same].mean())
 
-    assert margin(*maps) > 2 * margin(*domains)
-    again = fit_maps([domains], near, seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(maps, again, strict=True))
+    maps = fit_maps([domains])
+    assert margin(*maps) > 1.1 * margin(*domains)
+    assert all(torch.equal(a, b) for a, b in zip(maps, fit_maps([domains]), strict=True))
+    for changes in ({"left_out": False}, {"positives": 2}, {"share": 0.5}):
+        assert not torch.equal(fit_maps([domains], **changes)[0], maps[0])
 
 
 def test_the_same_word_is_the_same_vector_in_both_domains(pair, backbone):
