@@ -10,6 +10,7 @@ import tyro
 
 COMMANDS = {
     "prepare": "prepare:Prepare",
+    "shape": "prepare:WriteShape",
     "train": "train:TrainTPSNet",
     "embed": "use:Embed",
     "search": "use:Search",

@@ -1,11 +1,11 @@
-"""``tpsnet prepare``: an image folder, decoded and checked."""
+"""``tpsnet prepare``: an image folder, decoded and checked; ``tpsnet shape``: the same in another shape."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from tpsnet.data import image_folder, load_images
+from tpsnet.data import Shape, embedded_root, image_folder, load_images, write_shape
 from tpsnet.errors import InputError
 
 
@@ -31,3 +31,23 @@ class Prepare:
             raise InputError(
                 f"{self.root}: {skipped} images cannot be used; mend or remove those named above"
             )
+
+
+@dataclass(frozen=True)
+class WriteShape:
+    """Write a tree of links to the same images under other classes or in other numbers, for ``--root``."""
+
+    shape: tyro.conf.Positional[Shape]
+    """Nine large classes (of the embedded images alone), classes of uneven sizes, or five images a class."""
+    folder: tyro.conf.Positional[Path]
+    """The tree's root; it must not exist."""
+    root: Path | None = None
+    """The folder that holds the domains; by default the embedded images."""
+    seed: int = 0
+    """Seed of what is kept."""
+
+    def __call__(self) -> None:
+        """Print the counts of each domain."""
+        counts = write_shape(image_folder(self.root or embedded_root()), self.folder, self.shape, self.seed)
+        for name, number in counts.items():
+            print(f"{name}: {number} images")

@@ -7,6 +7,7 @@ from tpsnet.data.embedded import embedded_root, embedded_unseen
 from tpsnet.data.folder import image_folder, shared_classes
 from tpsnet.data.lists import listed
 from tpsnet.data.pair import Pair, load_pair
+from tpsnet.data.shapes import Shape, write_shape
 from tpsnet.data.styles import style_of
 from tpsnet.data.universal import LABEL_SPACES, restrict
 from tpsnet.data.unlabelled import single_image, unlabelled_folder
@@ -18,6 +19,7 @@ __all__ = [
     "AugmentConfig",
     "Pair",
     "PairedBatches",
+    "Shape",
     "ZeroShotSplit",
     "cache_home",
     "embedded_root",
@@ -31,5 +33,6 @@ __all__ = [
     "single_image",
     "style_of",
     "unlabelled_folder",
+    "write_shape",
     "zero_shot_split",
 ]
