@@ -149,7 +149,8 @@ def fit_maps(
                 column = torch.randint(index.shape[1], (BATCH,), generator=rng)
                 drawn = index[rows, column]
                 related = (index[rows][:, :, None] == drawn).any(dim=1) & left_out
-                loss = loss + neighbour_contrast(ours, mapped(other, drawn), related, temperature=TEMPERATURE)
+                theirs, all_count = mapped(other, drawn), torch.ones(BATCH)
+                loss = loss + neighbour_contrast(ours, theirs, related, all_count, temperature=TEMPERATURE)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

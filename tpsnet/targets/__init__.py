@@ -7,7 +7,7 @@ from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import update_memory_bank
 from tpsnet.targets.neighbours import NearestAcross, discrepancy, nearest_across
 from tpsnet.targets.prototypes import class_means, momentum_update
-from tpsnet.targets.rejection import Rejection, reject_unmerged, reject_unreturned
+from tpsnet.targets.rejection import Rejection, reject_unmerged, reject_unreturned, return_distance
 from tpsnet.targets.text_labels import TextLabels, refine_pseudo_labels, text_votes
 from tpsnet.targets.text_map import apply_map, procrustes_map, ridge_map
 from tpsnet.targets.unified import Merge, Unified, merge_pairs, translate, unify_prototypes
@@ -35,6 +35,7 @@ __all__ = [
     "refine_pseudo_labels",
     "reject_unmerged",
     "reject_unreturned",
+    "return_distance",
     "ridge_map",
     "text_votes",
     "translate",

@@ -109,16 +109,22 @@ def reject_unreturned(
     """
     if not (len(query) and len(gallery)):
         raise InputError(f"a rejection of {len(query)} queries by {len(gallery)} gallery images; give some")
-    distance = _return_distance(query, gallery, neighbours)
-    limit = torch.quantile(_return_distance(gallery, query, neighbours), level)
+    distance = return_distance(query, gallery, neighbours)
+    limit = torch.quantile(return_distance(gallery, query, neighbours), level)
     return _rejection(distance, limit.expand_as(distance))
 
 
 @torch.no_grad()
-def _return_distance(
+def return_distance(
     rows: Float[Tensor, "n dim"], others: Float[Tensor, "m dim"], k: int
 ) -> Float[Tensor, " n"]:
-    """How far each row comes back from itself after a visit to the other domain, in [0, 1]."""
+    """How far each row comes back from itself after a visit to the other domain, d in [0, 1].
+
+    Args:
+        rows: L2-normalised rows of one domain.
+        others: L2-normalised rows of the other one.
+        k: Number of images on the way there; fewer where there are fewer.
+    """
     there, _ = nearest(rows, others, min(k, len(others)))
     back, _ = nearest(others, rows, min(k + 1, len(rows)))
     place = torch.arange(len(rows), device=rows.device)

@@ -5,15 +5,15 @@ import torch
 import torch.nn.functional as F
 
 from tpsnet.methods.tpsnet.neighbourhoods import Neighbourhoods, side_by_side
-from tpsnet.targets import diffused, kmeans, neighbours_in, view_reliabilities
+from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, view_reliabilities
 
 
 @pytest.fixture
 def views(unit) -> list[list[torch.Tensor]]:
-    """12 and 9 images of three views that resemble one another more or less."""
-    whole = unit(21, 6).float()
-    seen = [F.normalize(whole + size * unit(21, 6).float(), dim=1) for size in (0.2, 0.5, 1.0)]
-    return [[z[:12] for z in seen], [z[12:] for z in seen]]
+    """24 and 18 images of three views that resemble one another more or less."""
+    whole = unit(42, 6).float()
+    seen = [F.normalize(whole + size * unit(42, 6).float(), dim=1) for size in (0.2, 0.5, 1.0)]
+    return [[z[:24] for z in seen], [z[24:] for z in seen]]
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_views_are_weighed_by_their_reliability(targets, views):
 
 def test_neighbours_and_clusters_are_those_of_all_views_after_diffusion(targets, views):
     spread = diffused([side_by_side(rows, targets.weights) for rows in views], 2, 0.8)
-    expected = neighbours_in(spread, 2)
+    expected = neighbours_in(spread, 8)  # as many as a class of the larger domain has
+    assert targets.neighbours == 2  # at most a third of a class of the smaller one
     for a in range(2):
         for b in range(2):
             assert torch.equal(targets.near[a][b], expected[a][b])
@@ -43,16 +44,30 @@ def test_a_cosine_is_the_weighted_mean_of_those_of_the_views(views):
     a, b = (side_by_side(rows, weights) for rows in views)
     expected = sum(w * x @ y.T for w, x, y in zip(weights, *views, strict=True))
     torch.testing.assert_close(a @ b.T, expected)
-    torch.testing.assert_close(a.norm(dim=1), torch.ones(12))
+    torch.testing.assert_close(a.norm(dim=1), torch.ones(24))
 
 
-def test_one_neighbour_of_each_image_is_drawn_and_the_others_are_known(targets):
-    index, rng = torch.tensor([3, 0, 7, 3]), torch.Generator().manual_seed(1)
-    near, seen = targets.near[0][1][index].tolist(), set()
+def test_a_neighbour_of_each_image_is_drawn_and_those_of_its_class_are_known(targets):
+    index, rng = torch.tensor([3, 0, 7, 3, 20, 11]), torch.Generator().manual_seed(1)
+    near, seen, others = targets.near[0][1][index].tolist(), set(), 0
     for _ in range(20):
         drawn, related = targets.draw(index, 0, 1, rng)
         seen |= set(enumerate(drawn.tolist()))
         for i, mine in enumerate(near):
-            assert drawn[i] in mine
+            assert drawn[i] in mine[:2]
             assert related[i].tolist() == [d in mine for d in drawn.tolist()]
-    assert seen == {(i, n) for i, mine in enumerate(near) for n in mine}  # each of them, in time
+            others += sum(d in mine[2:] for d in drawn.tolist())
+    assert seen == {(i, n) for i, mine in enumerate(near) for n in mine[:2]}  # each of them, in time
+    assert others > 0
+
+
+def test_across_the_domains_only_those_count_that_come_back(targets, views):
+    """No farther from themselves than four of five images of the other domain."""
+    whole = [side_by_side(rows, targets.weights) for rows in views]
+    far = [return_distance(whole[0], whole[1], 2), return_distance(whole[1], whole[0], 2)]
+    index = torch.tensor([5, 0, 17, 9, 3, 16, 2])
+    for d in range(2):
+        expected = far[d] <= far[1 - d].quantile(0.8)
+        assert 0 < expected.sum() < len(expected)
+        assert torch.equal(targets.trusted(index, d, 1 - d), expected[index].float())
+        assert torch.equal(targets.trusted(index, d, d), torch.ones(7))

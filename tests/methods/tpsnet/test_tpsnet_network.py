@@ -96,7 +96,7 @@ def test_without_the_text_prior_the_prompts_have_no_say(backbone, pair):
 def test_small_classes_have_fewer_neighbours(backbone, pair, clusters, neighbours):
     """A third of the mean class of the smaller domain, which has 20 images; at least one, at most five."""
     method = prepared(backbone, pair, clusters=clusters)
-    assert all(index.shape[1] == neighbours for row in method.targets.near for index in row)
+    assert method.targets.neighbours == neighbours
 
 
 def test_a_text_asks_every_view_by_its_own_map(backbone, pair):

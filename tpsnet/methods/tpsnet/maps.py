@@ -42,7 +42,8 @@ class MapStage(Stage):
         for d, z in enumerate(whole):
             some = torch.linspace(0, len(z) - 1, min(SAMPLE, len(z))).long().to(z.device)
             nearest = (z[some] @ whole[1 - d].T).argmax(dim=1, keepdim=True)
-            found.append((self.targets.near[d][1 - d][some] == nearest).any(dim=1).double().mean())
+            near = self.targets.near[d][1 - d][some][:, : self.targets.neighbours]
+            found.append((near == nearest).any(dim=1).double().mean())
         return {"found": float(sum(found)) / 2}
 
     def losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
@@ -55,8 +56,8 @@ class MapStage(Stage):
             z = method.join(mapped)
             for other in range(2):
                 drawn, related = self.targets.draw(batch.index, d, other, self.rng)
-                partners = self._embed(other, drawn)
-                terms["nn"] += neighbour_contrast(z, partners, related, temperature=cfg.temperature)
+                partners, weights = self._embed(other, drawn), self.targets.trusted(batch.index, d, other)
+                terms["nn"] += neighbour_contrast(z, partners, related, weights, temperature=cfg.temperature)
             texts, labels = method.texts[d], self.targets.labels(d)[batch.index]
             tau, smoothing = cfg.text_temperature, cfg.smoothing
             terms["i2tce"] += image_to_text(mapped[0], texts, labels, temperature=tau, smoothing=smoothing)

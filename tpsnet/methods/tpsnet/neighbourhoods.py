@@ -4,18 +4,23 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tpsnet.targets import diffused, kmeans, neighbours_in, view_reliabilities
+from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, view_reliabilities
 
+LEVEL = 0.8  # as in ``targets.reject_unreturned``
 Views = list[list[Float[Tensor, "_ dim"]]]  # by domain, then by view
 
 
 class Neighbourhoods(nn.Module):
     """The frozen views of both domains, and what their diffusion says of them.
 
+    How large a class is, the number of clusters tells. Its images do not compete with one another, and a
+    third of them at most are positives. Across the domains only images have positives that come back to
+    themselves (``targets.return_distance``): another one may have no match there.
+
     Args:
         views: Centred vectors of both domains in each view; the first view is colour.
         clusters: Number C of clusters over both domains.
-        neighbours: Number of neighbours in each domain, for the graph and as positives.
+        neighbours: The most neighbours in each domain, for the graph and as positives.
         share: Share α of the diffusion.
         seed: Seed of k-means.
 
@@ -23,19 +28,24 @@ class Neighbourhoods(nn.Module):
         views: the vectors.
         features: those of the colour view, which prompts are compared with.
         weights: how much each view counts; they sum to one.
-        near: neighbours of every image, by its domain and then by theirs.
+        neighbours: how many neighbours in each domain are positives.
+        near: as many neighbours of every image as a class has images, by its domain and then by theirs.
+        returned: by domain, whether an image comes back to itself.
         labels0: clusters of the first domain; ``labels1`` those of the second. They share their numbers.
     """
 
     def __init__(self, views: Views, clusters: int, neighbours: int, share: float, seed: int) -> None:
         super().__init__()
         self.views, self.features = views, [rows[0] for rows in views]
+        sizes = [len(rows[0]) for rows in views]
+        self.neighbours = neighbours = max(1, min(neighbours, min(sizes) // (3 * clusters)))
         spread = [diffused(rows, neighbours, share) for rows in zip(*views, strict=True)]
         found = view_reliabilities(spread, neighbours)
         self.weights = found / found.sum()
-        spread = diffused([side_by_side(rows, self.weights) for rows in views], neighbours, share)
-        self.near = neighbours_in(spread, neighbours)
-        sizes = [len(z) for z in spread]
+        whole = [side_by_side(rows, self.weights) for rows in views]
+        self.returned = _returned(whole, neighbours)
+        spread = diffused(whole, neighbours, share)
+        self.near = neighbours_in(spread, max(neighbours, max(sizes) // clusters))
         labels = kmeans(torch.cat(spread), clusters, seed=seed).assignment
         for d, part in enumerate(labels.split(sizes)):
             self.register_buffer(f"labels{d}", part)
@@ -57,9 +67,31 @@ class Neighbourhoods(nn.Module):
         """
         near = self.near[domain][other]
         near = near[index.to(near.device)]
-        column = torch.randint(near.shape[1], (len(near), 1), generator=rng).to(near.device)
+        most = min(self.neighbours, near.shape[1])
+        column = torch.randint(most, (len(near), 1), generator=rng).to(near.device)
         drawn = near.gather(1, column)[:, 0]
-        return drawn, (near[:, :, None] == drawn).any(dim=1)
+        known = torch.zeros(len(near), len(self.features[other]), dtype=torch.bool, device=near.device)
+        return drawn, known.scatter_(1, near, True)[:, drawn]
+
+    def trusted(self, index: Int[Tensor, " batch"], domain: int, other: int) -> Float[Tensor, " batch"]:
+        """Weight of images as far as their neighbours in a domain are concerned: 1, or 0 where none is.
+
+        Args:
+            index: Images of ``domain``.
+            domain: Their domain, 0 or 1.
+            other: The domain of the neighbours.
+        """
+        returned = self.returned[domain]
+        found = returned[index.to(returned.device)].float()
+        return found if domain != other else torch.ones_like(found)
+
+
+def _returned(whole: list[Float[Tensor, "_ dim"]], neighbours: int) -> list[Bool[Tensor, " _"]]:
+    """Whether an image comes back no farther from itself than ``LEVEL`` of the other domain's images do."""
+    ways = ((whole[0], whole[1]), (whole[1], whole[0]))
+    distances = [return_distance(*way, neighbours) for way in ways]
+    limits = [torch.quantile(d, LEVEL) for d in reversed(distances)]
+    return [d <= limit for d, limit in zip(distances, limits, strict=True)]
 
 
 def side_by_side(

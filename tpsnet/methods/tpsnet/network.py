@@ -51,9 +51,8 @@ class ViewNetwork(Prompted):
         looks = [self._look(part) for part in images]
         self.offsets.copy_(torch.stack([torch.stack([z.mean(dim=0) for z in look]) for look in looks]))
         views = [self._centred(look, d) for d, look in enumerate(looks)]
-        third = min(map(len, images)) // (3 * self.cfg.clusters)
-        neighbours = max(1, min(self.cfg.neighbours, third))
-        self.targets = Neighbourhoods(views, self.cfg.clusters, neighbours, self.cfg.share, self.seed)
+        cfg = self.cfg
+        self.targets = Neighbourhoods(views, cfg.clusters, cfg.neighbours, cfg.share, self.seed)
         self.weights.copy_(self.targets.weights)
 
     def forward(self, views: Sequence[Float[Tensor, "batch dim"]]) -> list[Float[Tensor, "batch dim"]]:
