@@ -14,8 +14,9 @@ then maps it:
 
 so that the cosine of two images is the weighted mean of those of their views. The weights ω are the
 reliabilities of the views, by how often they agree (``targets.agreement``). Stage 2 fits the maps so that an
-image finds its neighbours after diffusion, in either domain (``targets.diffused``). No tower is trained, and
-less than a minute suffices.
+image finds its neighbours after diffusion, in either domain (``targets.diffused``); across the domains only
+an image that comes back to itself does (``targets.return_distance``), since another one may have no match
+there. No tower is trained, and a minute or two suffice.
 """
 
 from tpsnet.methods.base import Stage
