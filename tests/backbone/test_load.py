@@ -74,3 +74,10 @@ def test_wrong_addresses_are_one_line(copied_clip, tmp_path):
         load_backbone(f"moco:{tmp_path / 'absent.pth.tar'}")
     with pytest.raises(InputError, match="no device 'gpu' here"):
         load_backbone("ViT-B-16", "openai", "gpu")
+
+
+def test_a_network_is_made_on_the_processor_and_then_moved(small_clip):
+    """Its buffers go where its weights go, whatever the device; this one needs no GPU."""
+    backbone = load_backbone(small_clip, device="meta")
+    places = {t.device.type for t in (*backbone.parameters(), *backbone.buffers())}
+    assert places == {"meta"} and backbone.dim == 24

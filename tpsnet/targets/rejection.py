@@ -85,8 +85,8 @@ def reject_unmerged(
         images = apart[asked.assignment == row][:, found.assignment == cluster]
         if unified.merged[row] and images.numel():  # a merged row has the query cluster's number
             limit[row] = images.max()
-    nearest = torch.cdist(query, unified.prototypes).argmin(dim=1)
-    return _rejection(apart.amin(dim=1), limit[nearest])
+    row = torch.cdist(query, unified.prototypes).argmin(dim=1)
+    return _rejection(apart.amin(dim=1), limit[row])
 
 
 def reject_unreturned(
