@@ -70,6 +70,13 @@ def test_runs_with_its_parameters_in_its_own_folder_under_this_interpreter(noteb
     assert "partial" not in output.read_text()
 
 
+def test_what_a_kernel_reports_of_its_own_state_is_not_shown(notebook, tmp_path, capfd):
+    # As when the interrupt before its shutdown reaches a kernel that is still busy with itself.
+    source = notebook('get_ipython().kernel.log.error("KeyboardInterrupt caught in kernel.")')
+    run_notebook(source, tmp_path / "out.ipynb")
+    assert capfd.readouterr().err == ""
+
+
 def test_progress_inside_a_cell_reaches_the_terminal_and_the_file(notebook, tmp_path, capfd):
     output = tmp_path / "small.ipynb"
     source = notebook("from tpsnet.progress import Progress", 'with Progress(1, "work") as p: p.step("done")')
