@@ -53,21 +53,6 @@ def test_batch_norm_statistics_stay(tmp_path):
     assert before and all(torch.equal(v, backbone.state_dict()[k]) for k, v in before.items())
 
 
-def test_the_last_groups_of_a_tower_can_be_trained_alone(any_clip):
-    """In the order of the forward pass: with more of them, earlier layers join; the texts never do."""
-    backbone = load_backbone(any_clip)
-    tower = [id(p) for p in backbone.tower.parameters()]
-    assert backbone.unlock(0) == []
-    found = [set(map(id, backbone.unlock(n))) for n in (1, 2, 3, 99)]
-    assert found[0] < found[1] < found[2] < found[3] == set(tower)
-    images = torch.rand(2, 3, backbone.image_size, backbone.image_size)
-    for n in (1, 2, 99):
-        unlocked = backbone.unlock(n)
-        backbone.encode_image(images).sum().backward()
-        assert {id(p) for p in backbone.parameters() if p.grad is not None} == set(map(id, unlocked))
-        backbone.zero_grad()
-
-
 def test_identity_is_that_of_the_weights(small_clip):
     first, second = load_backbone(small_clip), load_backbone(small_clip)
     assert first.identity == second.identity

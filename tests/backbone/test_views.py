@@ -1,9 +1,11 @@
-"""What a frozen network is shown: sizes and range of every view, and figure against ground."""
+"""What a frozen network is shown: sizes and range of every view, figure against ground, and what is kept."""
 
 import pytest
 import torch
+import torch.nn.functional as F
+from pictures import patterned
 
-from tpsnet.backbone import VIEWS, figure_ground
+from tpsnet.backbone import VIEWS, Backbone, embed_with_flip, figure_ground, load_backbone, look, views
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -49,3 +51,50 @@ def test_what_touches_one_side_is_not_taken_for_the_ground():
     image = square((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     image[..., 5:11, :5] = 0
     assert torch.equal(figure_ground(image)[0, 0] == 0, image[0, 0] == 0)
+
+
+@pytest.fixture
+def encoded(monkeypatch) -> list[int]:
+    """How many images were encoded at each call."""
+    found, encode = [], Backbone.encode_image
+
+    def counted(self, images, *rest):
+        found.append(len(images))
+        return encode(self, images, *rest)
+
+    monkeypatch.setattr(Backbone, "encode_image", counted)
+    monkeypatch.setattr(views, "_kept", type(views._kept)())
+    return found
+
+
+def test_a_look_is_averaged_with_the_mirror_image(small_clip, rng, encoded):
+    backbone, images = load_backbone(small_clip), patterned("line", rng)[0]
+    for name, view in VIEWS.items():
+        both = embed_with_flip(lambda x, view=view: backbone.encode_image(view(x)), images)
+        torch.testing.assert_close(look(backbone, name, images), F.normalize(sum(both), dim=1))
+
+
+def test_the_same_images_are_encoded_once(small_clip, rng, encoded):
+    """By what they hold, not by which object holds them; another backbone of the same weights too."""
+    images, others = patterned("line", rng)[0], patterned("line", rng)[0]
+    first = look(load_backbone(small_clip), "colour", images)
+    assert encoded == [24, 24]
+    again = look(load_backbone(small_clip), "colour", images.subset(range(24)))
+    assert torch.equal(again, first) and encoded == [24, 24]
+    look(load_backbone(small_clip), "colour", others)
+    look(load_backbone(small_clip), "phase drawing", images)
+    assert len(encoded) == 6
+
+
+def test_what_was_not_asked_for_lately_is_given_up(small_clip, rng, encoded, monkeypatch):
+    backbone = load_backbone(small_clip)
+    some = [patterned(name, rng)[0] for name in ("line", "flat", "solid")]
+    monkeypatch.setattr(views, "KEPT", 2 * look(backbone, "colour", some[0]).nbytes)
+    look(backbone, "colour", some[1])
+    look(backbone, "colour", some[0])
+    look(backbone, "colour", some[2])  # in the place of the second
+    encoded.clear()
+    look(backbone, "colour", some[0])
+    assert encoded == []
+    look(backbone, "colour", some[1])
+    assert encoded == [24, 24]

@@ -4,7 +4,7 @@ import pytest
 
 from tpsnet import cli
 from tpsnet.cli import tables
-from tpsnet.experiments import BASELINES, ORACLE, PRINTED, TRAINED, UNIVERSAL, ZERO_SHOT
+from tpsnet.experiments import BASELINES, ORACLE, TRAINED, UNIVERSAL, ZERO_SHOT
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_the_table_asks_for_all_pairs(asked, root, tmp_path):
     assert cli.main(["table", "--root", str(root), "--folder", str(tmp_path / "out")]) == 0
     (first,) = asked
     assert len(first.pairs) == 3 and [p.name for p in first.protocols] == ["closed"]
-    assert names(first) == [*BASELINES, *TRAINED, *PRINTED] and first.seeds == (0, 1, 2)
+    assert names(first) == [*BASELINES, *TRAINED, "TPSNet, as printed"] and first.seeds == (0, 1, 2)
     assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 1"
 
 
@@ -33,7 +33,8 @@ def test_universal_asks_for_every_protocol_and_then_for_the_ablation(asked, root
     out = tmp_path / "out"
     assert cli.main(["universal", "--root", str(root), "--folder", str(out), "--workers", "1"]) == 0
     first, second = asked
-    assert names(first) == [*BASELINES, "TPSNet", "UEM"]
+    methods = ["TPSNet, not trained", "TPSNet", "UEM", "UEM, as printed"]
+    assert names(first) == [*BASELINES, *methods]
     assert [p.name for p in first.protocols] == ["closed", "partial", "open"]
     assert first.pairs == (("flat", "line"), ("line", "solid")) and first.seeds == (0, 1, 2)
     assert names(second) == list(UNIVERSAL) and [p.name for p in second.protocols] == ["open"]
@@ -44,7 +45,9 @@ def test_without_the_ablation_and_with_a_backbone_that_has_no_texts(asked, root,
     line = ["universal", "--root", str(root), "--folder", str(tmp_path), "--no-ablation", "--model", "moco:x"]
     assert cli.main([*line, "--protocols", "closed", "--pairs", "line:flat"]) == 0
     (only,) = asked
-    assert names(only) == [*BASELINES, "UEM"] and [p.name for p in only.protocols] == ["closed"]
+    assert names(only) == [*BASELINES, "UEM", "UEM, as printed"] and [p.name for p in only.protocols] == [
+        "closed"
+    ]
     assert only.pairs == (("line", "flat"),) and only.source.model == "moco:x"
 
 

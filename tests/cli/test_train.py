@@ -107,7 +107,7 @@ def test_bad_input_is_one_line_and_two(line, message, capsys):
 def test_help_shows_the_options_of_the_method_that_is_asked_for(capsys):
     for method, shown, hidden in (
         ("TPSNet", "--phase-prior", "--merge"),
-        ("UEM", "--merge", "--phase-prior"),
+        ("UEM", "--merge", "--text-weight"),
     ):
         with pytest.raises(SystemExit) as caught:
             parsed("--method", method, "--help")

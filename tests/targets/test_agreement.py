@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tpsnet.targets import view_reliabilities
+from tpsnet.targets import diffused, side_by_side, view_reliabilities, view_weights
 
 
 def noisy(rows: torch.Tensor, size: float, seed: int) -> torch.Tensor:
@@ -50,3 +50,21 @@ def test_views_without_anything_in_common_still_get_a_number(rng):
     apart = [[F.normalize(torch.randn(40, 8, generator=rng), dim=1) for _ in range(2)] for _ in range(3)]
     r = view_reliabilities(apart, 1)
     assert bool(r.isfinite().all()) and float(r.min()) > 0
+
+
+def test_weights_are_the_reliabilities_after_diffusion(unit):
+    whole = unit(42, 6).float()
+    seen = [F.normalize(whole + size * unit(42, 6).float(), dim=1) for size in (0.2, 0.5, 1.0)]
+    domains = [[z[:24] for z in seen], [z[24:] for z in seen]]
+    found = view_reliabilities([diffused(rows, 2, 0.8) for rows in zip(*domains, strict=True)], 2)
+    assert found.unique().numel() > 1
+    torch.testing.assert_close(view_weights(domains, 2, 0.8), found / found.sum())
+
+
+def test_a_cosine_is_the_weighted_mean_of_those_of_the_views(unit):
+    weights = torch.tensor([0.5, 0.3, 0.2])
+    views = [[unit(n, 6).float() for _ in range(3)] for n in (24, 18)]
+    a, b = (side_by_side(rows, weights) for rows in views)
+    expected = sum(w * x @ y.T for w, x, y in zip(weights, *views, strict=True))
+    torch.testing.assert_close(a @ b.T, expected)
+    torch.testing.assert_close(a.norm(dim=1), torch.ones(24))

@@ -47,4 +47,4 @@ def test_the_grid_reaches_a_quarter_of_the_rows_in_equal_ratios():
 
 def test_few_classes_of_many_pictures_are_within_reach():
     """UEM's DomainNet: seven classes, thousands of pictures."""
-    assert elbow_grid(14000)[-1] == 400 and min(abs(k - 7) for k in elbow_grid(14000)) <= 1
+    assert elbow_grid(14000)[-1] == 1000 and min(abs(k - 7) for k in elbow_grid(14000)) <= 1

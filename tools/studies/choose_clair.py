@@ -1,4 +1,4 @@
-"""How CLAIR's tower moves, chosen on seen objects that are held out, into docs/clair_settings.md.
+"""How far CLAIR's maps move, chosen on seen objects that are held out, into docs/clair_settings.md.
 
     python -m tools.studies.choose_clair
 
@@ -29,11 +29,12 @@ from tpsnet.training import FitConfig
 from tpsnet.types import Domain, Embeddings
 
 AXES: dict[str, tuple[float, ...]] = {
-    "tower_groups": (0, 1, 2, 4, 99),
-    "tower_lr": (1e-4, 3e-4, 1e-3),
-    "epochs": (2, 4, 8),
+    "steps": (100, 300, 900),
+    "map_lr": (2e-4, 5e-4, 2e-3),
+    "temperature": (0.1, 0.2, 0.4),
 }
-SHARES = (0.0, 0.3, 0.6, 0.8, 1.0)
+SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+COLUMNS = ("as embedded", "re-ranked")
 SHIPPED = CLAIRConfig()
 HELD_OUT, KS, SEED = 25, (100,), 0
 SOURCE = Source()

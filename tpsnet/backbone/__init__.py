@@ -7,7 +7,7 @@ from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_drawing, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
-from tpsnet.backbone.views import VIEWS, figure_ground
+from tpsnet.backbone.views import VIEWS, figure_ground, look
 
 __all__ = [
     "EMBEDDED",

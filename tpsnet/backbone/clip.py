@@ -66,29 +66,6 @@ class Backbone(nn.Module):
             if id(p) not in tower:
                 p.requires_grad_(False)
 
-    def unlock(self, groups: int) -> list[nn.Parameter]:
-        """Freeze everything but the last groups of the image tower, and give their parameters.
-
-        Args:
-            groups: Number of groups as open_clip counts them (``--lock-image-unlocked-groups``): the last
-                blocks, and the projection with them or as a group of its own. Of a ModifiedResNet, which
-                open_clip locks as a whole, they are the last layers. 0 unlocks nothing, too many unlock all.
-        """
-        self.requires_grad_(False)
-        if groups and isinstance(self.tower, ModifiedResNet):
-            layers = [layer for layer in self.tower.children() if next(layer.parameters(), None) is not None]
-            for layer in layers[-groups:]:
-                layer.requires_grad_(True)
-        elif groups:
-            self.tower.requires_grad_(True)
-            with warnings.catch_warnings():  # open_clip takes timm's helpers by their former name
-                warnings.simplefilter("ignore", FutureWarning)
-                self.tower.lock(groups)
-            for name, part in self.tower.named_children():
-                if name.startswith("attn_pool"):  # after the last block; open_clip's groups leave it out
-                    part.requires_grad_(groups > 1)
-        return [p for p in self.tower.parameters() if p.requires_grad]
-
     def encode_image(
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:

@@ -15,12 +15,17 @@ def autocast(device: torch.device | str) -> torch.autocast:
 
     Losses, Fourier transforms and k-means stay in float32.
     """
-    device = torch.device(device)
-    if device.type == "cuda":
+    native = precision(device) == torch.bfloat16
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=native)
+
+
+def precision(device: torch.device | str) -> torch.dtype:
+    """What encoders compute in on a device."""
+    if torch.device(device).type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+    return torch.bfloat16 if native else torch.float32
 
 
 @torch.no_grad()

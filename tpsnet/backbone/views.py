@@ -1,14 +1,21 @@
 """Views: what a frozen network is shown of an image, so that it looks past the way of drawing."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from tpsnet.backbone.clip import Backbone
+from tpsnet.backbone.embed import embed_with_flip, precision
+from tpsnet.backbone.moco import MoCo
 from tpsnet.backbone.phase import phase_drawing
+from tpsnet.types import Images
 
 RIM = 2  # pixels along each side that tell the colour of the ground
+KEPT = 2**30  # bytes of vectors that are kept for the next method on the same images
 
 
 def colour(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
@@ -45,3 +52,27 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "phase drawing": phase_drawing,
     "figure and ground": figure_ground,
 }
+
+_kept: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+
+
+def look(backbone: Backbone | MoCo, view: str, images: Images) -> Float[Tensor, "n dim"]:
+    """Vectors of one view, averaged with those of the mirror images; on the backbone's device.
+
+    They are kept in memory, up to a gigabyte for all images: another seed or method on the same images of
+    the same process does not encode them again.
+
+    Args:
+        backbone: The backbone as it was loaded; one that was trained further is mistaken for it.
+        view: Key of ``VIEWS``.
+        images: The images.
+    """
+    device = backbone.mean.device
+    key = (backbone.identity, view, images.identity, str(device), str(precision(device)))
+    if key not in _kept:
+        both = embed_with_flip(lambda x: backbone.encode_image(VIEWS[view](x)), images, device=device)
+        _kept[key] = F.normalize(sum(both), dim=1).to(device)
+        while len(_kept) > 1 and sum(z.nbytes for z in _kept.values()) > KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(key)
+    return _kept[key]

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from tpsnet.methods import METHODS, CLAIRConfig, FrozenConfig, TPSNetConfig, TPSNetPrintedConfig, UEMConfig
+from tpsnet.methods import (
+    METHODS,
+    CLAIRConfig,
+    FrozenConfig,
+    TPSNetConfig,
+    TPSNetPrintedConfig,
+    UEMConfig,
+    UEMPrintedConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,9 @@ TRAINED = _variants(
         "TPSNet, not trained": TPSNetConfig(prompt_epochs=0, epochs=0),
     },
 )
-PRINTED = _variants("TPSNetPrinted", **{"TPSNet, as printed": TPSNetPrintedConfig()})
+PRINTED = _variants("TPSNetPrinted", **{"TPSNet, as printed": TPSNetPrintedConfig()}) | _variants(
+    "UEMPrinted", **{"UEM, as printed": UEMPrintedConfig()}
+)
 UNIVERSAL = _variants(
     "UEM",
     **{
@@ -75,8 +85,8 @@ ZERO_SHOT = _variants(
         "CLAIR, no inter-cluster": CLAIRConfig(cluster_weight=0.0),
         "CLAIR, no inter-domain": CLAIRConfig(domain_weight=0.0),
         "CLAIR, no map": CLAIRConfig(map="none"),
-        "CLAIR, no learned prompts": CLAIRConfig(context=0, visual_prompts=0),
-        "CLAIR, tower frozen": CLAIRConfig(tower_groups=0),
+        "CLAIR, no learned prompts": CLAIRConfig(context=0),
+        "CLAIR, not trained": CLAIRConfig(trained_share=0.0, text_epochs=0, epochs=0),
     },
 )
 ORACLE = {"CLAIR, true labels": Variant("CLAIR, true labels", "CLAIR", CLAIRConfig(), oracle=True)}

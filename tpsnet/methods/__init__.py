@@ -9,6 +9,7 @@ from tpsnet.methods.frozen import Frozen, FrozenConfig
 from tpsnet.methods.tpsnet import TPSNet, TPSNetConfig
 from tpsnet.methods.tpsnet_printed import TPSNetPrinted, TPSNetPrintedConfig
 from tpsnet.methods.uem import UEM, UEMConfig
+from tpsnet.methods.uem_printed import UEMPrinted, UEMPrintedConfig
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ METHODS: dict[str, Entry] = {
     "TPSNet": Entry(TPSNet, TPSNetConfig, needs_clip=True),
     "TPSNetPrinted": Entry(TPSNetPrinted, TPSNetPrintedConfig, needs_clip=True),
     "UEM": Entry(UEM, UEMConfig, needs_clip=False),
+    "UEMPrinted": Entry(UEMPrinted, UEMPrintedConfig, needs_clip=False),
     "CLAIR": Entry(CLAIR, CLAIRConfig, needs_clip=True),
     "Frozen": Entry(Frozen, FrozenConfig, needs_clip=False),
 }
@@ -49,6 +51,8 @@ __all__ = [
     "TPSNetPrinted",
     "TPSNetPrintedConfig",
     "UEMConfig",
+    "UEMPrinted",
+    "UEMPrintedConfig",
     "embeddings",
     "with_rejections",
 ]

@@ -1,6 +1,6 @@
 """What stands in for labels: clusters, prototypes, memory banks, neighbours and maps across the domains."""
 
-from tpsnet.targets.agreement import view_reliabilities
+from tpsnet.targets.agreement import side_by_side, view_reliabilities, view_weights
 from tpsnet.targets.diffused import diffused, neighbours_in
 from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
 from tpsnet.targets.kmeans import KMeans, kmeans
@@ -37,9 +37,11 @@ __all__ = [
     "reject_unreturned",
     "return_distance",
     "ridge_map",
+    "side_by_side",
     "text_votes",
     "translate",
     "unify_prototypes",
     "update_memory_bank",
     "view_reliabilities",
+    "view_weights",
 ]

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tpsnet.neighbours import nearest
+from tpsnet.targets.diffused import diffused
 
 LEAST = 1e-3  # an agreement by chance alone, so that no view gets nothing or all
 
@@ -34,6 +35,34 @@ def view_reliabilities(views: Sequence[Sequence[Float[Tensor, "_ dim"]]], k: int
     shared = [torch.stack([_shared(found[u][d], found[v][d]) for d in range(2)]).mean() for u, v in _PAIRS]
     ab, ac, bc = (a.clamp_min(LEAST) for a in shared)
     return torch.stack([ab * ac / bc, ab * bc / ac, ac * bc / ab]).sqrt().clamp(LEAST, 1)
+
+
+def view_weights(
+    domains: Sequence[Sequence[Float[Tensor, "_ dim"]]], neighbours: int, share: float
+) -> Float[Tensor, " view"]:
+    """The reliabilities of the views after diffusion, as weights that sum to one.
+
+    Args:
+        domains: Of each domain the L2-normalised rows in every view.
+        neighbours: Number of neighbours in each domain, for the graph and for what is compared.
+        share: Share α of the diffusion.
+    """
+    found = view_reliabilities(
+        [diffused(rows, neighbours, share) for rows in zip(*domains, strict=True)], neighbours
+    )
+    return found / found.sum()
+
+
+def side_by_side(
+    views: Sequence[Float[Tensor, "_ dim"]], weights: Float[Tensor, " view"]
+) -> Float[Tensor, "_ views_dim"]:
+    """Vectors of several views as one L2-normalised row, whose cosine is the views' weighted mean.
+
+    Args:
+        views: L2-normalised rows of each view.
+        weights: Weight of each view; they sum to one.
+    """
+    return torch.cat([z * w.sqrt() for z, w in zip(views, weights, strict=True)], dim=1)
 
 
 _PAIRS = ((0, 1), (0, 2), (1, 2))

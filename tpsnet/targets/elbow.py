@@ -32,7 +32,7 @@ class Elbow:
     k: int
 
 
-def elbow_grid(rows: int, points: int = 20, largest: int = 400) -> tuple[int, ...]:
+def elbow_grid(rows: int, points: int = 20, largest: int = 1000) -> tuple[int, ...]:
     """Numbers of clusters from 2 to a quarter of the rows, in equal ratios; 1 for a single row.
 
     INFERRED. The longer the grid, the larger the elbow: a quarter was taken because on the embedded
@@ -41,7 +41,9 @@ def elbow_grid(rows: int, points: int = 20, largest: int = 400) -> tuple[int, ..
     Args:
         rows: Number of rows to cluster.
         points: How many numbers to try.
-        largest: Upper limit of the numbers; clustering takes time in proportion.
+        largest: Upper limit of the numbers; clustering takes time in proportion. A lower one, as any shorter
+            grid, also counts fewer clusters: with 400 it counts 75 for 423 embedded classes, with 1000 about
+            170.
     """
     top = max(2, min(rows // 4, largest))
     spaced = {round(2 * (top / 2) ** (i / (points - 1))) for i in range(points)}

@@ -37,13 +37,12 @@ def weigh(stage: ImageStage, weights: torch.Tensor) -> None:
 
 
 def test_the_three_contrasts(stage, pair):
-    """Over both views, summed over the domains, each image by its confidence."""
+    """Summed over the domains, each image by its confidence."""
     weigh(stage, torch.linspace(0.1, 1, 24))
     batches, sides, expected = first_images(pair), [], {"instance": 0.0, "cluster": 0.0, "domain": 0.0}
     for batch in batches:
         found = stage.targets.found[batch.domain]
-        z = stage.method(torch.cat([batch.view1, batch.view2]), batch.domain)
-        sides.append((z, found.labels[:12].repeat(2), found.confidence[:12].repeat(2)))
+        sides.append((stage.method(batch.domain, batch.index), found.labels[:12], found.confidence[:12]))
     for (z, labels, weight), (other, other_labels, _) in (sides, sides[::-1]):
         costs = F.cross_entropy(z @ stage.targets.prototypes.T / 0.3, labels, reduction="none")
         expected["cluster"] += (weight * costs).sum() / weight.sum()
@@ -68,7 +67,7 @@ def test_prototypes_start_as_weighted_means_over_both_domains(stage, pair):
     weight = torch.cat([found.confidence for found in stage.targets.found])
     assert len(weight.unique()) > 2
     with torch.no_grad():
-        rows = torch.cat([stage.method.eval()(x.pixels.float() / 255, d) for d, x in enumerate(pair)])
+        rows = torch.cat([stage.method(d, torch.arange(len(x))) for d, x in enumerate(pair)])
     for c in range(len(NAMES)):
         mine = labels == c
         expected = F.normalize((rows[mine] * weight[mine, None]).sum(dim=0), dim=0)
@@ -89,12 +88,12 @@ def test_prototypes_follow_the_images_of_each_step(stage):
     torch.testing.assert_close(prototypes[0], F.normalize(0.7 * before[0] + 0.3 * rows[2], dim=0))
 
 
-def test_what_is_followed_are_the_weighted_embeddings_of_both_views(stage, pair):
+def test_what_is_followed_are_the_weighted_embeddings(stage, pair):
     batches = first_images(pair)
     with torch.no_grad():
-        z = [stage.method(torch.cat([b.view1, b.view2]), b.domain) for b in batches]
-    weight = torch.cat([stage.targets.found[b.domain].confidence[b.index].repeat(2) for b in batches])
-    labels = torch.cat([stage.targets.found[b.domain].labels[b.index].repeat(2) for b in batches])
+        z = [stage.method(b.domain, b.index) for b in batches]
+    weight = torch.cat([stage.targets.found[b.domain].confidence[b.index] for b in batches])
+    labels = torch.cat([stage.targets.found[b.domain].labels[b.index] for b in batches])
     before = stage.targets.prototypes.clone()
     step(stage, batches)
     rows, found = stage.latest
@@ -110,8 +109,10 @@ def test_later_epochs_leave_the_prototypes_to_the_steps(stage, pair):
     assert torch.equal(stage.targets.prototypes, before)
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_labels_are_renewed_from_the_learned_texts(stage, pair, epoch):
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_labels_come_from_the_learned_texts_once(backbone, pair, epoch):
+    """At the first epoch, or where a run goes on."""
+    stage = made(backbone, pair)
     with torch.no_grad():
         stage.method.texts.prompt.context.mul_(200)
     stage.targets.cfg = dataclasses.replace(CONFIG, refined=False)
@@ -122,6 +123,18 @@ def test_labels_are_renewed_from_the_learned_texts(stage, pair, epoch):
         expected = (stage.targets.vectors[d] @ texts.T).argmax(dim=1)
         assert torch.equal(stage.targets.found[d].labels, expected) and not torch.equal(expected, before[d])
     assert set(shares) == {"kept", "corrected", "doubted"}
+    kept = stage.targets.found
+    assert stage.begin_epoch(epoch + 1) == shares and stage.targets.found is kept
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "batch_size", "expected"), [(900, 150, 4, 150), (10, 150, 4, 2), (9, 3, 24, 3)]
+)
+def test_its_length_is_in_steps_and_a_small_domain_is_not_seen_too_often(
+    backbone, pair, steps, epochs, batch_size, expected
+):
+    """The longer domain has 24 images."""
+    assert made(backbone, pair, steps=steps, epochs=epochs, batch_size=batch_size).epochs == expected
 
 
 def test_the_terms_have_the_weights_of_the_config(backbone, pair):

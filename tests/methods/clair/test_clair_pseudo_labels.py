@@ -27,7 +27,8 @@ def test_texts_and_clusters_vote(backbone, pair):
     with torch.no_grad():
         method.texts.prompt.context.mul_(50)
     for learned in (False, True):
-        shares = method.targets.renew(method.texts, learned=learned)
+        method.targets.renew(method.texts, learned=learned)
+        shares = method.targets.shares()
         found = []
         for d, images in enumerate(pair):
             rows = (method.texts if learned else method.texts.written)(NAMES, images.name)
@@ -44,14 +45,11 @@ def test_texts_and_clusters_vote(backbone, pair):
         assert sum(shares.values()) == pytest.approx(1) and shares["doubted"] > 0
 
 
-def test_vectors_are_the_centred_clip_vectors(backbone, pair):
-    method = prepared(backbone, pair)
-    for d, images in enumerate(pair):
-        plain = backbone.encode_image(images.pixels.float() / 255).detach()
-        assert torch.allclose(method.offsets[d], plain.mean(dim=0), atol=1e-5)
-        rows = plain - plain.mean(dim=0)
-        expected = rows / rows.norm(dim=1, keepdim=True)
-        torch.testing.assert_close(method.targets.vectors[d], expected, atol=1e-4, rtol=0)
+def test_texts_describe_the_colour_view(backbone, pair):
+    targets = prepared(backbone, pair).targets
+    assert all(rows is views[0] for rows, views in zip(targets.vectors, targets.views, strict=True))
+    width = sum(z.shape[1] for z in targets.views[0])
+    assert len(targets.views[0]) == 3 and targets.prototypes.shape == (4, width)
 
 
 @pytest.mark.parametrize("clusters", [0, 3, 50])

@@ -51,10 +51,10 @@ def test_the_terms_of_the_loss(stage, pair):
     stage.begin_epoch(3)  # the same neighbours are drawn again
     expected = {"nn": 0.0, "i2tce": 0.0}
     for d in range(2):
-        mapped = method([z[:12] for z in targets.views[d]])
+        mapped = method.mapped([z[:12] for z in targets.views[d]])
         for other in range(2):
             drawn, related = targets.draw(torch.arange(12), d, other, stage.rng)
-            partners = method.join(method([z[drawn] for z in targets.views[other]]))
+            partners = method.join(method.mapped([z[drawn] for z in targets.views[other]]))
             weights = targets.trusted(torch.arange(12), d, other)
             z = method.join(mapped)
             expected["nn"] += neighbour_contrast(z, partners, related, weights, temperature=0.2)

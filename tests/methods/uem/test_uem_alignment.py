@@ -1,5 +1,6 @@
-"""UEM, stage 2: against the tower that stage 1 leaves, against the classifier, and across the domains."""
+"""UEM, stage 2: against the weights that stage 1 leaves, against the classifier, and across the domains."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -14,18 +15,25 @@ from tpsnet.losses import (
     structure_preservation,
     switchable_matching,
 )
-from tpsnet.methods import UEM, UEMConfig
+from tpsnet.methods import METHODS, UEMConfig, UEMPrintedConfig
 from tpsnet.methods.uem.alignment import AlignmentStage
+from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.targets import kmeans, nearest_across
 
 pytestmark = pytest.mark.usefixtures("exact")
-CONFIG = UEMConfig(clusters=CLASSES, memory_momentum=0.9, encoder_lr=1e-3)
+SMALL = {"clusters": CLASSES, "memory_momentum": 0.9, "temperature": 0.07}
+CONFIGS = {"UEM": UEMConfig(**SMALL, lr=0.1), "UEMPrinted": UEMPrintedConfig(**SMALL, lr=1e-3)}
 
 
-def made(backbone, pair, **changes) -> AlignmentStage:
-    """In the middle of stage 2: the tower has moved, and the domains have three and four clusters."""
-    method = UEM(backbone, dataclasses.replace(CONFIG, **changes))
+def prepared(backbone, pair, form: str, **changes) -> Unifying:
+    method = METHODS[form].method(backbone, dataclasses.replace(CONFIGS[form], **changes))
     method.prepare(pair)
+    return method
+
+
+def made(backbone, pair, form: str = "UEM", **changes) -> AlignmentStage:
+    """In the middle of stage 2: the weights have moved, and the domains have three and four clusters."""
+    method = prepared(backbone, pair, form, **changes)
     targets = method.targets
     targets.clusters0 = kmeans(targets.bank(0), 3, seed=1).centres
     stage = method.stages()[1]
@@ -36,9 +44,9 @@ def made(backbone, pair, **changes) -> AlignmentStage:
     return stage
 
 
-@pytest.fixture(scope="module")
-def stage(backbone, pair, exact) -> AlignmentStage:
-    return made(backbone, pair)
+@pytest.fixture(scope="module", params=CONFIGS)
+def stage(request, backbone, pair, exact) -> AlignmentStage:
+    return made(backbone, pair, request.param)
 
 
 def terms_by_hand(stage: AlignmentStage, batches) -> dict[str, float]:
@@ -46,8 +54,7 @@ def terms_by_hand(stage: AlignmentStage, batches) -> dict[str, float]:
     method, targets = stage.method, stage.targets
     expected = {"spr": 0.0, "sn2m": 0.0, "nearest": 0.0}
     for d, z in enumerate(stage.encode(*batches)):
-        before = method.backbone.encode_image(batches[d].view1, targets.stage_one)
-        expected["spr"] += structure_preservation(z, F.normalize(before - method.offset, dim=1))
+        expected["spr"] += structure_preservation(z, method.encode(batches[d], targets.stage_one))
         there = targets.unified[1 - d]
         rows, bank = F.normalize(there.prototypes, dim=1), targets.bank(1 - d)
         clusters = F.normalize(targets.clusters(d), dim=1)
@@ -78,10 +85,10 @@ def test_each_switch_takes_away_its_part_only(stage, pair, switch):
     assert abs(by_hand["nearest"] - by_hand["sn2m"]) > 1e-3
 
 
-def test_the_tower_works_against_the_classifier(stage, pair):
+def test_what_is_trained_works_against_the_classifier(stage, pair):
     batches, method = first_images(pair, 9), stage.method
     logits = [stage.targets.classifier(z)[:, 0] for z in stage.encode(*batches)]
-    weights = [stage.targets.classifier[0].weight, *method.backbone.tower.parameters()]
+    weights = [stage.targets.classifier[0].weight, *method.trained.parameters()]
     straight = torch.autograd.grad(domain_adversary(*logits), weights, allow_unused=True)
     found = torch.autograd.grad(stage.losses(*batches)["dal"], weights, allow_unused=True)
     torch.testing.assert_close(found[0], straight[0])
@@ -94,20 +101,21 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(v, other.state_dict()[k]) for k, v in one.state_dict().items())
 
 
-def test_the_tower_that_stage_one_leaves_is_kept(backbone, pair):
+@pytest.mark.parametrize("form", CONFIGS)
+def test_the_weights_that_stage_one_leaves_are_kept(backbone, pair, form):
     """Copied when stage 2 begins, and not again."""
-    method = UEM(backbone, CONFIG)
-    method.prepare(pair)
+    method = prepared(backbone, pair, form)
+    start = copy.deepcopy(method.trained)
     stage_one, stage_two = method.stages()
     stage_one.begin_epoch(0)
     step(stage_one, first_images(pair))
-    kept, tower = method.targets.stage_one, method.backbone.tower
-    assert same(kept, backbone.tower) and not same(kept, tower)
+    kept, trained = method.targets.stage_one, method.trained
+    assert same(kept, start) and not same(kept, trained)
     stage_two.begin_epoch(0)
-    assert same(kept, tower)
+    assert same(kept, trained)
     step(stage_two, first_images(pair))
     stage_two.begin_epoch(1)
-    assert not same(kept, tower) and not same(kept, backbone.tower)
+    assert not same(kept, trained) and not same(kept, start)
 
 
 def test_prototypes_are_renewed_in_every_epoch(stage):
@@ -121,7 +129,7 @@ def test_memory_banks_follow_every_step(backbone, pair):
     stage = made(backbone, pair)
     before, batches = [stage.targets.bank(d).clone() for d in range(2)], first_images(pair, 9)
     with torch.no_grad():
-        z = [stage.method(batch.view1) for batch in batches]
+        z = [stage.method.encode(batch) for batch in batches]
     step(stage, batches)
     for d in range(2):
         expected = F.normalize(0.9 * before[d][:9] + 0.1 * z[d], dim=1)
@@ -130,10 +138,10 @@ def test_memory_banks_follow_every_step(backbone, pair):
         assert torch.equal(stage.targets.bank(d)[9:], before[d][9:])
 
 
-def test_tower_and_classifier_are_trained_at_their_rates(backbone, pair):
-    method = UEM(backbone, dataclasses.replace(CONFIG, encoder_lr=0.5, classifier_lr=0.25))
-    method.prepare(pair)
-    tower, classifier = method.stages()[1].parameters()
-    assert (tower["lr"], classifier["lr"]) == (0.5, 0.25)
-    assert {id(p) for p in tower["params"]} == {id(p) for p in method.backbone.tower.parameters()}
+@pytest.mark.parametrize("form", CONFIGS)
+def test_weights_and_classifier_are_trained_at_their_rates(backbone, pair, form):
+    method = prepared(backbone, pair, form, lr=0.5, classifier_lr=0.25)
+    trained, classifier = method.stages()[1].parameters()
+    assert (trained["lr"], classifier["lr"]) == (0.5, 0.25)
+    assert {id(p) for p in trained["params"]} == {id(p) for p in method.trained.parameters()}
     assert {id(p) for p in classifier["params"]} == {id(p) for p in method.targets.classifier.parameters()}

@@ -9,24 +9,26 @@ from methods.driving import first_images, step, values
 from pictures import CLASSES
 
 from tpsnet.losses import semantic_enhancement
-from tpsnet.methods import UEM, UEMConfig
+from tpsnet.methods import METHODS, UEMConfig, UEMPrintedConfig
 from tpsnet.methods.uem.enhancement import EnhancementStage, alpha
 from tpsnet.types import Batch
 
 pytestmark = pytest.mark.usefixtures("exact")
-CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=3, memory_momentum=0.9)
+SMALL = {"clusters": CLASSES, "idse_epochs": 3, "memory_momentum": 0.9, "temperature": 0.07}
+CONFIGS = {"UEM": UEMConfig(**SMALL), "UEMPrinted": UEMPrintedConfig(**SMALL)}
+FLOOR = CONFIGS["UEM"].alpha_floor
 
 
-def made(backbone, pair, **changes) -> EnhancementStage:
-    method = UEM(backbone, dataclasses.replace(CONFIG, **changes))
+def made(backbone, pair, form: str = "UEM", **changes) -> EnhancementStage:
+    method = METHODS[form].method(backbone, dataclasses.replace(CONFIGS[form], **changes))
     method.prepare(pair)
     return method.stages()[0]
 
 
-@pytest.fixture
-def stage(backbone, pair) -> EnhancementStage:
+@pytest.fixture(params=CONFIGS)
+def stage(request, backbone, pair) -> EnhancementStage:
     """After a step, so that images have left their memories."""
-    stage = made(backbone, pair, encoder_lr=1e-3)
+    stage = made(backbone, pair, request.param, lr={"UEM": 0.1, "UEMPrinted": 1e-3}[request.param])
     stage.begin_epoch(0)
     step(stage, first_images(pair))
     return stage
@@ -41,7 +43,7 @@ def test_alpha_is_nearly_a_step_at_half_time():
 def test_prototypes_that_do_not_count_are_left_alone(backbone, pair):
     """Clustering is saved, and next to nothing is missed; a higher floor misses something."""
     renewed, terms = {}, {}
-    for floor in (0.0, CONFIG.alpha_floor, 0.9):
+    for floor in (0.0, FLOOR, 0.9):
         stage = made(backbone, pair, idse_epochs=30, alpha_floor=floor)
         renewed[floor] = ["merged" in stage.begin_epoch(epoch) for epoch in range(30)]
         stage.begin_epoch(5)
@@ -97,7 +99,7 @@ def test_memory_banks_follow_every_step(stage, pair):
     before = [stage.targets.bank(d).clone() for d in range(2)]
     batches = first_images(pair, 9)
     with torch.no_grad():
-        z = [stage.method(batch.view1) for batch in batches]
+        z = [stage.method.encode(batch) for batch in batches]
     step(stage, batches)
     for d in range(2):
         expected = F.normalize(0.9 * before[d][:9] + 0.1 * z[d], dim=1)
@@ -106,8 +108,12 @@ def test_memory_banks_follow_every_step(stage, pair):
         assert torch.equal(stage.targets.bank(d)[9:], before[d][9:])
 
 
-def test_only_the_image_tower_is_trained(backbone, pair):
-    stage = made(backbone, pair, encoder_lr=0.5)
+@pytest.mark.parametrize("form", CONFIGS)
+def test_only_what_the_method_trains_is_trained(backbone, pair, form):
+    """The maps of the views, or the image tower."""
+    stage = made(backbone, pair, form, lr=0.5)
     (group,) = stage.parameters()
-    assert group["lr"] == 0.5
-    assert {id(p) for p in group["params"]} == {id(p) for p in stage.method.backbone.tower.parameters()}
+    method = stage.method
+    wanted = method.maps if form == "UEM" else method.backbone.tower.parameters()
+    assert group["lr"] == 0.5 and {id(p) for p in group["params"]} == set(map(id, wanted))
+    assert stage.views == (0 if form == "UEM" else 1)

@@ -4,13 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tpsnet.errors import InputError
+from tpsnet.methods.views import ViewsConfig
 
 TextMap = Literal["ridge", "procrustes", "none"]
 
 
 @dataclass(frozen=True)
-class CLAIRConfig:
-    """Config of CLAIR. All values are ours (INFERRED): no setting of the paper is published.
+class CLAIRConfig(ViewsConfig):
+    """Config of CLAIR, beside that of the views.
+
+    All values are ours (INFERRED): no setting of the paper is published.
 
     Attributes:
         names: The seen classes, which is all that training is told; by default the protocol tells them.
@@ -23,10 +26,6 @@ class CLAIRConfig:
         doubted: Share of each class that is doubted.
         doubt: Factor of a doubted image's weight.
         context: Number M of learned vectors before a class name; 0 takes the hand-written texts alone.
-        visual_prompts: Number of learned queries of each domain over the tokens of an image; 0 has none.
-        tower_groups: Number of parameter groups of the image tower that are trained, see
-            ``Backbone.unlock``; 0 freezes all. Four are 80 % of the embedded tower's weights, but 13 % of a
-            ViT-L/14's.
         instance_weight: Weight of the inter-instance contrast.
         cluster_weight: Weight of the inter-cluster contrast.
         domain_weight: Weight of the inter-domain contrast.
@@ -36,18 +35,18 @@ class CLAIRConfig:
         map_penalty: Pull of ``"ridge"`` towards the identity.
         map_rank: Number of directions that texts decide under ``"procrustes"``; by default all that they
             span.
-        trained_share: Weight of the trained vector in a similarity, where the frozen CLIP's has the rest.
+        neighbours: Number of neighbours in each domain, for the graph that weighs the views.
+        share: Share α of its diffusion.
+        trained_share: Weight of the trained views in a similarity, where the frozen ones have the rest.
         text_epochs: Length of stage 1 in epochs.
         text_lr: Learning rate of the context.
-        epochs: Length of stage 2 in epochs.
-        prompt_lr: Learning rate of the visual prompts.
-        tower_lr: Learning rate of the tower's last groups; chosen on the embedded CLIP, for larger ones try
-            less.
+        steps: Length of stage 2 in steps, rounded up to whole epochs.
+        epochs: The most epochs that stage 2 may take, where a domain is small.
+        map_lr: Learning rate of the maps.
         batch_size: Images of each domain in a step of stage 2.
 
     Raises:
-        InputError: a share outside of [0, 1], a negative count, a rank without Procrustes, a doubled name, or
-            nothing to train.
+        InputError: a share outside of [0, 1], a negative count, a rank without Procrustes, or a doubled name.
     """
 
     names: tuple[str, ...] = ()
@@ -59,8 +58,6 @@ class CLAIRConfig:
     doubted: float = 0.2
     doubt: float = 0.5
     context: int = 4
-    visual_prompts: int = 4
-    tower_groups: int = 4
     instance_weight: float = 1.0
     cluster_weight: float = 1.0
     domain_weight: float = 1.0
@@ -69,21 +66,21 @@ class CLAIRConfig:
     map: TextMap = "ridge"
     map_penalty: float = 10.0
     map_rank: int | None = None
-    trained_share: float = 0.6
+    neighbours: int = 5
+    share: float = 0.9
+    trained_share: float = 0.3
     text_epochs: int = 5
     text_lr: float = 1e-3
-    epochs: int = 4
-    prompt_lr: float = 1e-2
-    tower_lr: float = 3e-4
-    batch_size: int = 128
+    steps: int = 300
+    epochs: int = 150
+    map_lr: float = 5e-4
+    batch_size: int = 256
 
     def __post_init__(self) -> None:
         if not 0 <= self.trained_share <= 1:
             raise InputError(f"trained_share={self.trained_share}; give a share from 0 to 1")
-        if min(self.tower_groups, self.visual_prompts, self.context) < 0:
-            raise InputError("tower_groups, visual_prompts and context count things; give 0 or more")
-        if not (self.tower_groups or self.visual_prompts):
-            raise InputError("CLAIR has nothing to train: give groups of the tower, or visual prompts")
+        if self.context < 0:
+            raise InputError(f"context={self.context} counts words; give 0 or more")
         if self.map_rank is not None and self.map != "procrustes":
             raise InputError(f"map_rank={self.map_rank} belongs to map='procrustes'; this is {self.map!r}")
         if len(set(self.names)) < len(self.names):

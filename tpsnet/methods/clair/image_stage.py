@@ -1,14 +1,13 @@
-"""Stage 2 of CLAIR: visual prompts and the tower's last groups, on three contrasts."""
+"""Stage 2 of CLAIR: the maps of the views, on three contrasts."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tpsnet.backbone import embed_all
 from tpsnet.losses import inter_domain, inter_instance, prototype_contrast
 from tpsnet.methods.base import Stage
 from tpsnet.methods.clair.network import CLAIRNetwork
-from tpsnet.targets import class_means, momentum_update
+from tpsnet.targets import class_means, momentum_update, side_by_side
 from tpsnet.types import Batch
 
 
@@ -16,55 +15,51 @@ class ImageStage(Stage):
     r""":math:`L = \lambda_1 L_{ii} + \lambda_2 L_{ic} + \lambda_3 L_{id}`, each image by its confidence.
 
     Attributes:
+        named: whether the images have their pseudo-labels from the learned texts, which stay as they are.
         latest: embeddings of the step's images times their confidence, and their pseudo-labels.
     """
 
-    name, views = "images", 2
+    name, views = "images", 0
 
     def __init__(self, method: CLAIRNetwork) -> None:
         self.method, self.targets, self.cfg = method, method.targets, method.cfg
         cfg = self.cfg
-        self.epochs, self.batch_size = cfg.epochs, cfg.batch_size
+        self.batch_size = cfg.batch_size
+        steps = -(-max(map(len, method.images)) // self.batch_size)  # in an epoch
+        self.epochs = min(cfg.epochs, -(-cfg.steps // steps))
         self.weights = {
             "instance": cfg.instance_weight,
             "cluster": cfg.cluster_weight,
             "domain": cfg.domain_weight,
         }
-        self.latest: tuple[Tensor, Tensor] | None = None
+        self.named, self.latest = False, None
 
     def parameters(self) -> list[dict]:
-        """Visual prompts and the unlocked part of the tower."""
-        prompts = list(self.method.prompts.parameters()) if self.method.prompts else []
-        groups = [
-            {"params": prompts, "lr": self.cfg.prompt_lr},
-            {"params": self.method.unlocked, "lr": self.cfg.tower_lr},
-        ]
-        return [group for group in groups if group["params"]]
+        """The maps."""
+        return [{"params": list(self.method.maps), "lr": self.cfg.map_lr}]
 
     def begin_epoch(self, epoch: int) -> dict[str, float]:
-        """Renew pseudo-labels from the learned texts; at first prototypes too, from all images."""
-        method, targets = self.method, self.targets
-        shares = targets.renew(method.texts, learned=True)
+        """Pseudo-labels from the learned texts; at first prototypes too, from all images."""
+        targets = self.targets
+        if not self.named:
+            targets.renew(self.method.texts, learned=True)
+            self.named = True
         if epoch == 0:
-            method.eval()
-            rows = [
-                embed_all(lambda x, d=d: method(x, d), images, device=method.device).to(method.device)
-                for d, images in enumerate(method.images)
-            ]
+            rows = [side_by_side(views, self.method.weights) for views in targets.views]
             weighted = torch.cat(
                 [z * p.confidence[:, None] for z, p in zip(rows, targets.found, strict=True)]
             )
             labels = torch.cat([p.labels for p in targets.found])
             targets.prototypes.copy_(class_means(weighted, labels, len(targets.prototypes))[0])
-        return shares
+        return targets.shares()
 
     def losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         """The three contrasts, each summed over the domains."""
         tau, prototypes, sides = self.cfg.temperature, self.targets.prototypes, []
         for batch in (first, second):
-            z = self.method(torch.cat([batch.view1, batch.view2]), batch.domain)
             found = self.targets.found[batch.domain]
-            sides.append((z, found.labels[batch.index].repeat(2), found.confidence[batch.index].repeat(2)))
+            z = self.method(batch.domain, batch.index)
+            sides.append((z, found.labels[batch.index], found.confidence[batch.index]))
         weighted, labels = (
             torch.cat(x) for x in zip(*((z * w[:, None], y) for z, y, w in sides), strict=True)
         )

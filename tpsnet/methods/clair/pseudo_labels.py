@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tpsnet.methods.clair.config import CLAIRConfig
 from tpsnet.methods.clair.texts import DomainTexts, centred
+from tpsnet.methods.views import Views
 from tpsnet.targets import TextLabels, kmeans, refine_pseudo_labels, text_votes
 
 KINDS = ("kept", "corrected", "doubted")
@@ -18,7 +19,8 @@ class TextPseudoLabels(nn.Module):
     """State of a training of CLAIR, for both domains.
 
     Args:
-        vectors: Centred CLIP vectors of all images of either domain.
+        views: Centred vectors of all images of either domain in each view; the first view is colour, which
+            the texts describe.
         domains: Names of both domains.
         cfg: The config of CLAIR.
         seed: Seed of k-means.
@@ -26,30 +28,34 @@ class TextPseudoLabels(nn.Module):
             honest training.
 
     Attributes:
+        views: the vectors.
+        vectors: those of the colour view.
         found: refined pseudo-labels of both domains, as the losses use them.
         prototypes: one L2-normalised row a name, shared by both domains.
     """
 
     def __init__(
         self,
-        vectors: list[Float[Tensor, "_ dim"]],
+        views: Views,
         domains: tuple[str, str],
         cfg: CLAIRConfig,
         seed: int,
         oracle: tuple[Int[Tensor, " a"], Int[Tensor, " b"]] | None,
     ) -> None:
         super().__init__()
-        self.vectors, self.domains, self.cfg, self.oracle = vectors, domains, cfg, oracle
-        self.clusters = [self._cluster(rows, seed) for rows in vectors]
+        self.views, self.vectors = views, [rows[0] for rows in views]
+        self.domains, self.cfg, self.oracle = domains, cfg, oracle
+        self.clusters = [self._cluster(rows, seed) for rows in self.vectors]
         self.found: list[TextLabels] = []
-        self.register_buffer("prototypes", vectors[0].new_zeros(len(cfg.names), vectors[0].shape[1]))
+        width = sum(z.shape[1] for z in views[0])
+        self.register_buffer("prototypes", self.vectors[0].new_zeros(len(cfg.names), width))
 
     def _cluster(self, vectors: Float[Tensor, "n dim"], seed: int) -> Int[Tensor, " n"]:
         k = min(self.cfg.clusters or len(self.cfg.names), len(vectors))
         return kmeans(vectors, k, seed=seed).assignment
 
-    def renew(self, texts: DomainTexts, *, learned: bool) -> dict[str, float]:
-        """Pseudo-labels of both domains from texts that are centred like the images; shares of each kind.
+    def renew(self, texts: DomainTexts, *, learned: bool) -> None:
+        """Pseudo-labels of both domains from texts that are centred like the images.
 
         Args:
             texts: The texts of CLAIR.
@@ -69,4 +75,7 @@ class TextPseudoLabels(nn.Module):
             if not cfg.refined:
                 found = dataclasses.replace(found, confidence=torch.ones_like(found.confidence))
             self.found.append(found)
+
+    def shares(self) -> dict[str, float]:
+        """Shares of images whose label is kept, corrected or doubted."""
         return {k: float(torch.cat([getattr(p, k) for p in self.found]).double().mean()) for k in KINDS}

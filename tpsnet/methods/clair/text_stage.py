@@ -35,7 +35,8 @@ class TextStage(Stage):
         """Pseudo-labels come from the hand-written texts alone."""
         texts = self.method.texts
         self.tokens = [texts.tokens(self.cfg.names, name) for name in self.method.domains]
-        return self.targets.renew(texts, learned=False)
+        self.targets.renew(texts, learned=False)
+        return self.targets.shares()
 
     def losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
         """Prototype contrast against the texts of each domain, summed."""

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+from tpsnet.methods.views import ViewsConfig
+
 
 @dataclass(frozen=True)
-class TPSNetConfig:
-    """Config of TPSNet. All values are ours (INFERRED), none is the paper's.
+class TPSNetConfig(ViewsConfig):
+    """Config of TPSNet, beside that of the views. All values are ours (INFERRED), none is the paper's.
 
     Attributes:
         clusters: Number C of prompts; by default the number of classes, which the protocol tells, as in the
             paper.
-        phase_prior: Whether the phase drawing is a view (ablation switch).
-        figure_view: Whether figure and ground are a view (ablation switch); ours, no part of the paper.
         neighbours: Number of neighbours in each domain, for the graph and as positives; fewer where classes
             are so small that a third of one is less.
         share: Share of an embedding that comes from its neighbours at each step of the diffusion before
@@ -33,8 +33,6 @@ class TPSNetConfig:
     """
 
     clusters: int | None = None
-    phase_prior: bool = True
-    figure_view: bool = True
     neighbours: int = 5
     share: float = 0.9
     context: int = 4

@@ -37,7 +37,7 @@ class MapStage(Stage):
         """
         mixed = np.random.SeedSequence([self.method.seed, epoch]).generate_state(1, np.uint64)
         self.rng.manual_seed(int(mixed[0]))
-        whole = [self._embed(d, torch.arange(len(z))) for d, z in enumerate(self.targets.features)]
+        whole = [self.method(d, torch.arange(len(z))) for d, z in enumerate(self.targets.features)]
         found = []
         for d, z in enumerate(whole):
             some = torch.linspace(0, len(z) - 1, min(SAMPLE, len(z))).long().to(z.device)
@@ -52,20 +52,13 @@ class MapStage(Stage):
         terms = {"nn": zero.clone(), "i2tce": zero.clone()}
         for batch in (first, second):
             d = batch.domain
-            mapped = self._mapped(d, batch.index)
+            mapped = method.mapped(method.seen(d, batch.index))
             z = method.join(mapped)
             for other in range(2):
                 drawn, related = self.targets.draw(batch.index, d, other, self.rng)
-                partners, weights = self._embed(other, drawn), self.targets.trusted(batch.index, d, other)
+                partners, weights = method(other, drawn), self.targets.trusted(batch.index, d, other)
                 terms["nn"] += neighbour_contrast(z, partners, related, weights, temperature=cfg.temperature)
             texts, labels = method.texts[d], self.targets.labels(d)[batch.index]
             tau, smoothing = cfg.text_temperature, cfg.smoothing
             terms["i2tce"] += image_to_text(mapped[0], texts, labels, temperature=tau, smoothing=smoothing)
         return terms
-
-    def _mapped(self, domain: int, index: Tensor) -> list[Tensor]:
-        """Each view of some images of a domain through its map, the colour view first."""
-        return self.method([z[index.to(z.device)] for z in self.targets.views[domain]])
-
-    def _embed(self, domain: int, index: Tensor) -> Tensor:
-        return self.method.join(self._mapped(domain, index))

@@ -4,19 +4,11 @@ The idea is TPSNet's (CVPR 2026, arXiv:2603.12711): a text prior and a phase pri
 without a label or a class name. Stage 1 learns a prompt for every cluster, :math:`L = L_{i2t} + L_{t2i}`, as
 in the paper. All else is ours (INFERRED); ``methods.tpsnet_printed`` is the paper's own reading.
 
-A frozen CLIP looks at three views v of an image: the image itself, its **phase drawing** (lines where the
-local phases agree), and its **figure and ground**. Each vector is averaged with that of the mirror image, and
-the mean of its domain is taken off. One matrix W for each view, shared by both domains and zero at the start,
-then maps it:
-
-.. math:: z_v \mapsto \frac{z_v + z_v W_v}{\lVert z_v + z_v W_v\rVert}, \qquad
-          z = (\sqrt{\omega_1} z_1, \sqrt{\omega_2} z_2, \sqrt{\omega_3} z_3), \qquad \sum_v \omega_v = 1
-
-so that the cosine of two images is the weighted mean of those of their views. The weights ω are the
-reliabilities of the views, by how often they agree (``targets.agreement``). Stage 2 fits the maps so that an
-image finds its neighbours after diffusion, in either domain (``targets.diffused``); across the domains only
-an image that comes back to itself does (``targets.return_distance``), since another one may have no match
-there. No tower is trained, and a minute or two suffice.
+The embedding is three frozen views, each with a linear map, side by side (``methods.views``); the phase
+drawing among them is the phase prior. Stage 2 fits the maps so that an image finds its neighbours after
+diffusion, in either domain (``targets.diffused``); across the domains only an image that comes back to itself
+does (``targets.return_distance``), since another one may have no match there. No tower is trained, and a
+minute or two suffice.
 """
 
 from tpsnet.methods.base import Stage

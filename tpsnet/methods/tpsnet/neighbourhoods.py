@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, view_reliabilities
+from tpsnet.methods.views import Views
+from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, side_by_side
 
 LEVEL = 0.8  # as in ``targets.reject_unreturned``
-Views = list[list[Float[Tensor, "_ dim"]]]  # by domain, then by view
 
 
 class Neighbourhoods(nn.Module):
@@ -19,30 +19,34 @@ class Neighbourhoods(nn.Module):
 
     Args:
         views: Centred vectors of both domains in each view; the first view is colour.
+        weights: How much each view counts; they sum to one.
         clusters: Number C of clusters over both domains.
-        neighbours: The most neighbours in each domain, for the graph and as positives.
+        neighbours: Number of neighbours in each domain, for the graph and as positives.
         share: Share α of the diffusion.
         seed: Seed of k-means.
 
     Attributes:
         views: the vectors.
         features: those of the colour view, which prompts are compared with.
-        weights: how much each view counts; they sum to one.
         neighbours: how many neighbours in each domain are positives.
         near: as many neighbours of every image as a class has images, by its domain and then by theirs.
         returned: by domain, whether an image comes back to itself.
         labels0: clusters of the first domain; ``labels1`` those of the second. They share their numbers.
     """
 
-    def __init__(self, views: Views, clusters: int, neighbours: int, share: float, seed: int) -> None:
+    def __init__(
+        self,
+        views: Views,
+        weights: Float[Tensor, " view"],
+        clusters: int,
+        neighbours: int,
+        share: float,
+        seed: int,
+    ) -> None:
         super().__init__()
-        self.views, self.features = views, [rows[0] for rows in views]
+        self.views, self.features, self.neighbours = views, [rows[0] for rows in views], neighbours
         sizes = [len(rows[0]) for rows in views]
-        self.neighbours = neighbours = max(1, min(neighbours, min(sizes) // (3 * clusters)))
-        spread = [diffused(rows, neighbours, share) for rows in zip(*views, strict=True)]
-        found = view_reliabilities(spread, neighbours)
-        self.weights = found / found.sum()
-        whole = [side_by_side(rows, self.weights) for rows in views]
+        whole = [side_by_side(rows, weights) for rows in views]
         self.returned = _returned(whole, neighbours)
         spread = diffused(whole, neighbours, share)
         self.near = neighbours_in(spread, max(neighbours, max(sizes) // clusters))
@@ -92,15 +96,3 @@ def _returned(whole: list[Float[Tensor, "_ dim"]], neighbours: int) -> list[Bool
     distances = [return_distance(*way, neighbours) for way in ways]
     limits = [torch.quantile(d, LEVEL) for d in reversed(distances)]
     return [d <= limit for d, limit in zip(distances, limits, strict=True)]
-
-
-def side_by_side(
-    views: list[Float[Tensor, "_ dim"]], weights: Float[Tensor, " view"]
-) -> Float[Tensor, "_ views_dim"]:
-    """Vectors of several views as one L2-normalised row, whose cosine is the views' weighted mean.
-
-    Args:
-        views: L2-normalised rows of each view.
-        weights: Weight of each view; they sum to one.
-    """
-    return torch.cat([z * w.sqrt() for z, w in zip(views, weights, strict=True)], dim=1)

@@ -1,4 +1,4 @@
-"""UEM: unified, enhanced, matched (NeurIPS 2024)."""
+"""UEM: unified, enhanced, matched (NeurIPS 2024), on frozen views."""
 
 from tpsnet.methods.uem.config import UEMConfig
 from tpsnet.methods.uem.method import UEM

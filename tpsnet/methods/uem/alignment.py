@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.backbone import autocast
 from tpsnet.losses import (
     domain_adversary,
     nearest_neighbour_contrast,
@@ -13,8 +12,8 @@ from tpsnet.losses import (
     structure_preservation,
     switchable_matching,
 )
-from tpsnet.methods.uem.encoder import UEMEncoder
 from tpsnet.methods.uem.enhancement import MemoryStage
+from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.targets import nearest_across
 from tpsnet.types import Batch
 
@@ -25,19 +24,19 @@ class AlignmentStage(MemoryStage):
     name = "cdsm"
     weights = {"dal": 1.0, "spr": 1.0, "sn2m": 1.0}  # noqa: RUF012
 
-    def __init__(self, method: UEMEncoder) -> None:
+    def __init__(self, method: Unifying) -> None:
         super().__init__(method)
         self.epochs = self.cfg.cdsm_epochs
 
     def parameters(self) -> list[dict]:
-        """The image tower and the domain classifier."""
+        """What the method trains, and the domain classifier."""
         classifier = list(self.targets.classifier.parameters())
         return [*super().parameters(), {"params": classifier, "lr": self.cfg.classifier_lr}]
 
     def begin_epoch(self, epoch: int) -> dict[str, float]:
-        """Keep the tower that stage 1 leaves; renew the prototypes."""
+        """Keep the weights that stage 1 leaves; renew the prototypes."""
         if epoch == 0:
-            self.targets.stage_one.load_state_dict(self.method.backbone.tower.state_dict())
+            self.targets.stage_one.load_state_dict(self.method.trained.state_dict())
         return {"merged": self.targets.renew_prototypes()}
 
     def losses(self, first: Batch, second: Batch) -> dict[str, Tensor]:
@@ -50,8 +49,8 @@ class AlignmentStage(MemoryStage):
         terms = {"dal": domain_adversary(*logits), "spr": zero.clone(), "sn2m": zero.clone()}
         for z, batch in zip(both, (first, second), strict=True):
             if self.cfg.spda:
-                with torch.no_grad(), autocast(self.method.device):
-                    before = self.method(batch.view1, self.targets.stage_one)
+                with torch.no_grad():
+                    before = self.method.encode(batch, self.targets.stage_one)
                 terms["spr"] += structure_preservation(z, before)
             terms["sn2m"] += self._matching(z, batch.domain)
         return terms

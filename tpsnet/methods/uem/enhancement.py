@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.backbone import autocast
 from tpsnet.losses import instance_contrast, prototype_contrast, semantic_enhancement
 from tpsnet.methods.base import Stage
-from tpsnet.methods.uem.encoder import UEMEncoder
+from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.types import Batch
 
 
@@ -26,21 +25,18 @@ class MemoryStage(Stage):
         seen: domain, index and embeddings of the step's images.
     """
 
-    views = 1
-
-    def __init__(self, method: UEMEncoder) -> None:
+    def __init__(self, method: Unifying) -> None:
         self.method, self.targets, self.cfg = method, method.targets, method.cfg
-        self.batch_size = self.cfg.batch_size
+        self.views, self.batch_size = method.augmented, self.cfg.batch_size
         self.seen: list[tuple[int, Tensor, Tensor]] = []
 
     def parameters(self) -> list[dict]:
-        """The image tower."""
-        return [{"params": list(self.method.backbone.tower.parameters()), "lr": self.cfg.encoder_lr}]
+        """What the method trains."""
+        return [{"params": list(self.method.trained.parameters()), "lr": self.cfg.lr}]
 
     def encode(self, first: Batch, second: Batch) -> list[Float[Tensor, "batch dim"]]:
-        """Embeddings of both views, which the memory banks take in after the step."""
-        with autocast(self.method.device):
-            both = [self.method(b.view1) for b in (first, second)]
+        """Embeddings of both batches, which the memory banks take in after the step."""
+        both = [self.method.encode(batch) for batch in (first, second)]
         self.seen = [(b.domain, b.index, z.detach()) for b, z in zip((first, second), both, strict=True)]
         return both
 
@@ -59,7 +55,7 @@ class EnhancementStage(MemoryStage):
     name = "idse"
     weights = {"ince": 1.0, "pnce": 1.0, "sel": 1.0}  # noqa: RUF012
 
-    def __init__(self, method: UEMEncoder) -> None:
+    def __init__(self, method: Unifying) -> None:
         super().__init__(method)
         self.epochs, self.alpha = self.cfg.idse_epochs, 0.0
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tpsnet.methods.uem.config import UEMConfig
+from tpsnet.methods.uem.config import UnifyingConfig
 from tpsnet.targets import Unified, kmeans, translate, unify_prototypes, update_memory_bank
 
 
@@ -17,12 +17,12 @@ class MemoryBanks(nn.Module):
     Args:
         banks: Embeddings of all images of either domain.
         clusters: First cluster centres of either domain.
-        tower: The untrained image tower.
+        start: What the stages train, as it is before.
         cfg: The config of UEM.
         seed: Seed of k-means and of the classifier's weights.
 
     Attributes:
-        stage_one: the image tower as stage 1 leaves it, never in training mode.
+        stage_one: the weights as stage 1 leaves them, never in training mode.
         classifier: tells the domains apart in stage 2.
         unified: unified prototypes of either domain; empty while they do not count.
         labels: cluster of every image of either domain.
@@ -32,14 +32,14 @@ class MemoryBanks(nn.Module):
         self,
         banks: list[Float[Tensor, "_ dim"]],
         clusters: list[Float[Tensor, "_ dim"]],
-        tower: nn.Module,
-        cfg: UEMConfig,
+        start: nn.Module,
+        cfg: UnifyingConfig,
         seed: int,
     ) -> None:
         super().__init__()
         self.cfg, self.seed = cfg, seed
         dim, device = banks[0].shape[1], banks[0].device
-        self.stage_one = copy.deepcopy(tower).requires_grad_(False)
+        self.stage_one = copy.deepcopy(start).requires_grad_(False)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.classifier = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 1)).to(device)

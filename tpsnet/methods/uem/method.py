@@ -2,15 +2,16 @@ r"""UEM: unified, enhanced, matched; retrieval under any label spaces (NeurIPS 2
 
 Stage 1 (IDSE) learns each domain for itself, on a memory bank and on the unified prototypes:
 :math:`L = \sum_d L_{INCE} + \alpha(e) (L_{PNCE} + L_{SEL})`. Stage 2 (CDSM) brings the domains together:
-:math:`L = L_{DAL} + \sum_d L_{SPR} + L_{SN^2M}`. No label and no class name is seen.
+:math:`L = L_{DAL} + \sum_d L_{SPR} + L_{SN^2M}`. No label and no class name is seen. Losses, memory banks,
+prototypes and their schedule are the paper's; ``methods.uem_printed`` has its encoder and its rule of
+rejection too.
 
 Ours differs:
 
-- The encoder is CLIP's image tower (or a MoCo-v2 ResNet-50), fine-tuned by AdamW; the paper trains the latter
-  by SGD with a learning rate of 2e-4.
-- An embedding is the tower's vector **less the mean over both domains** before training, at unit length. What
-  all vectors of a CLIP share leaves little for a softmax at τ = 0.07 to tell apart; what lies between the
-  domains stays, for eq. 8 and stage 2. After training the untrained vector is added again, as in TPSNet.
+- What is trained are linear maps of frozen views (``methods.views``) instead of a tower. With thousands of
+  images of hundreds of classes a tower drifts away from what CLIP knows, and the domains drift apart.
+- The untrained vector is added to an embedding, at unit length.
+- Queries are rejected by where they come back to (``targets.reject_unreturned``), as for every other method.
 - Embeddings, memories, and prototypes in losses and neighbour search are L2-normalised rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Prototypes merge by a local limit (see ``targets.unified``).
@@ -23,12 +24,12 @@ Ours differs:
 
 from tpsnet.methods.base import Stage
 from tpsnet.methods.uem.alignment import AlignmentStage
-from tpsnet.methods.uem.encoder import UEMEncoder
 from tpsnet.methods.uem.enhancement import EnhancementStage
+from tpsnet.methods.uem.network import UEMNetwork
 
 
-class UEM(UEMEncoder):
-    """The encoder and its two stages."""
+class UEM(UEMNetwork):
+    """The network and its two stages."""
 
     name = "UEM"
 

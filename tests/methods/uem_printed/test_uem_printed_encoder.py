@@ -1,4 +1,4 @@
-"""UEM's encoder: what an embedding is made of, how clusters are counted, and which queries are rejected."""
+"""UEM as printed: what an embedding is made of, how clusters are counted, and which queries are rejected."""
 
 import dataclasses
 
@@ -9,24 +9,24 @@ from pictures import CLASSES
 
 from tpsnet.backbone import embed_all
 from tpsnet.errors import InputError
-from tpsnet.methods import UEM, UEMConfig
+from tpsnet.methods import UEMPrinted, UEMPrintedConfig
 from tpsnet.targets import elbow, elbow_grid, reject_unmerged
 from tpsnet.training import fit
 
 pytestmark = pytest.mark.usefixtures("exact")
-CONFIG = UEMConfig(clusters=CLASSES, idse_epochs=2, cdsm_epochs=2, batch_size=16)
+CONFIG = UEMPrintedConfig(clusters=CLASSES, idse_epochs=2, cdsm_epochs=2, batch_size=16)
 
 
-def prepared(backbone, pair, **changes) -> UEM:
-    method = UEM(backbone, dataclasses.replace(CONFIG, **changes))
+def prepared(backbone, pair, **changes) -> UEMPrinted:
+    method = UEMPrinted(backbone, dataclasses.replace(CONFIG, **changes))
     method.prepare(pair)
     return method
 
 
 @pytest.fixture(scope="module")
-def trained(backbone, pair, exact) -> UEM:
+def trained(backbone, pair, exact) -> UEMPrinted:
     """At a high rate, so that it leaves its start behind."""
-    method = UEM(backbone, dataclasses.replace(CONFIG, encoder_lr=1e-3))
+    method = UEMPrinted(backbone, dataclasses.replace(CONFIG, lr=1e-3))
     fit(method, pair)
     return method
 
@@ -87,7 +87,7 @@ def test_one_cluster_and_one_image_are_enough(backbone, pair):
     one = pair[0].subset([0])
     for domains, clusters in (((one, pair[1]), None), (pair, 1)):
         changes = {"clusters": clusters, "idse_epochs": 1, "cdsm_epochs": 1}
-        method = UEM(backbone, dataclasses.replace(CONFIG, **changes), seed=1)
+        method = UEMPrinted(backbone, dataclasses.replace(CONFIG, **changes), seed=1)
         rows = fit(method, domains)
         assert all(torch.isfinite(torch.tensor(row["losses"]["loss"])) for row in rows)
         assert method.embed(domains[0]).isfinite().all()
@@ -101,7 +101,7 @@ def test_more_clusters_than_images_is_one_line(backbone, pair):
 
 
 def test_a_resnet_of_moco_is_trained_like_a_clip(moco, pair):
-    method = UEM(moco, CONFIG)
+    method = UEMPrinted(moco, CONFIG)
     method.prepare(pair)
     before = method.embed(pair[0])
     fit(method, pair)

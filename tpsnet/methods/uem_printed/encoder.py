@@ -1,4 +1,4 @@
-"""The encoder of UEM: an image tower less the mean of both domains, and the rule that rejects queries."""
+"""The paper's encoder of UEM: an image tower less the mean of both domains, and the rule of rejection."""
 
 import copy
 
@@ -7,17 +7,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tpsnet.backbone import Backbone, MoCo, embed_all
-from tpsnet.errors import InputError
-from tpsnet.methods.base import Method
-from tpsnet.methods.uem.config import UEMConfig
+from tpsnet.backbone import Backbone, MoCo, autocast, embed_all
 from tpsnet.methods.uem.memory import MemoryBanks
-from tpsnet.targets import Rejection, elbow, elbow_grid, kmeans, reject_unmerged
-from tpsnet.types import Images
+from tpsnet.methods.uem.unifying import Unifying
+from tpsnet.methods.uem_printed.config import UEMPrintedConfig
+from tpsnet.targets import Rejection, reject_unmerged
+from tpsnet.types import Batch, Images
 
 
-class UEMEncoder(Method):
-    """All of UEM but its stages.
+class UEMEncoder(Unifying):
+    """All of UEM as printed but its stages.
 
     Args:
         backbone: A CLIP or a MoCo-v2 ResNet-50; a copy of it is fine-tuned.
@@ -26,14 +25,14 @@ class UEMEncoder(Method):
 
     Attributes:
         offset: mean over both domains of their mean vectors before training, (dim).
-        n_clusters: number of clusters of either domain, (2).
     """
 
-    def __init__(self, backbone: Backbone | MoCo, cfg: UEMConfig, seed: int = 0) -> None:
+    augmented = 1
+
+    def __init__(self, backbone: Backbone | MoCo, cfg: UEMPrintedConfig, seed: int = 0) -> None:
         super().__init__(backbone, cfg, seed)
         self.backbone = copy.deepcopy(backbone)
         self.register_buffer("offset", torch.zeros(backbone.dim))
-        self.register_buffer("n_clusters", torch.zeros(2, dtype=torch.long))
         self.to(self.device)
 
     def prepare(self, images: tuple[Images, Images]) -> None:
@@ -46,18 +45,18 @@ class UEMEncoder(Method):
         means = [embed_all(self.given.encode_image, x, device=self.device).mean(dim=0) for x in images]
         self.offset.copy_(torch.stack(means).mean(dim=0))
         banks = [embed_all(self, x, device=self.device).to(self.device) for x in images]
-        clusters = [self._first_clusters(x.name, bank) for x, bank in zip(images, banks, strict=True)]
-        self.n_clusters.copy_(torch.tensor([len(c) for c in clusters]))
+        clusters = self.count_clusters(images, banks)
         self.targets = MemoryBanks(banks, clusters, self.given.tower, self.cfg, self.seed)
 
-    def _first_clusters(self, name: str, bank: Tensor) -> Tensor:
-        cfg = self.cfg
-        k = cfg.clusters or elbow(bank, elbow_grid(len(bank)), seed=self.seed).k
-        if k > len(bank):
-            raise InputError(
-                f"domain {name!r} has {len(bank)} images for {k} clusters; ask for fewer clusters"
-            )
-        return kmeans(bank, k, seed=self.seed).centres
+    @property
+    def trained(self) -> nn.Module:
+        """The image tower."""
+        return self.backbone.tower
+
+    def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
+        """See ``Unifying.encode``."""
+        with autocast(self.device):
+            return self(batch.view1, weights)
 
     def forward(
         self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None

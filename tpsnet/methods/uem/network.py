@@ -1,0 +1,57 @@
+"""The network of UEM: maps of frozen views, to which the unmapped views are added."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tpsnet.backbone import Backbone, MoCo
+from tpsnet.methods.uem.config import UEMConfig
+from tpsnet.methods.uem.memory import MemoryBanks
+from tpsnet.methods.uem.unifying import Unifying
+from tpsnet.methods.views import ViewMaps, through
+from tpsnet.targets import side_by_side
+from tpsnet.types import Batch, Images
+
+
+class UEMNetwork(Unifying, ViewMaps):
+    """All of UEM but its stages.
+
+    Args:
+        backbone: A CLIP or a MoCo-v2 network; it stays frozen.
+        cfg: The config.
+        seed: Seed of clusters, the classifier's weights and batches.
+    """
+
+    augmented = 0
+
+    def __init__(self, backbone: Backbone | MoCo, cfg: UEMConfig, seed: int = 0) -> None:
+        super().__init__(backbone, cfg, seed)
+        self.to(self.device)
+
+    @property
+    def trained(self) -> nn.Module:
+        """The maps."""
+        return self.maps
+
+    def prepare(self, images: tuple[Images, Images]) -> None:
+        """Look at all views, weigh them, fill the memory banks and count the clusters.
+
+        Raises:
+            InputError: a domain has fewer images than clusters are asked for.
+        """
+        super().prepare(images)
+        neighbours = max(1, min(self.cfg.neighbours, *(len(x) - 1 for x in images)))
+        views = self.look_at(images, neighbours, self.cfg.share)
+        banks = [side_by_side(rows, self.weights) for rows in views]
+        clusters = self.count_clusters(images, banks)
+        self.targets = MemoryBanks(banks, clusters, self.maps, self.cfg, self.seed)
+        self.targets.views = views
+
+    def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
+        """See ``Unifying.encode``."""
+        return self.join(through(self.seen(batch.domain, batch.index), weights or self.maps))
+
+    def embedding(self, views: list[Float[Tensor, "n dim"]], domain: int) -> Float[Tensor, "n views_dim"]:
+        """The trained rows plus ``start_weight`` times the untrained ones."""
+        start = side_by_side(views, self.weights)
+        return F.normalize(super().embedding(views, domain) + self.cfg.start_weight * start, dim=1)
