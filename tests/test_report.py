@@ -219,6 +219,17 @@ def test_zero_shot_keeps_the_galleries_apart():
     assert "CLAIR (BMVC 2025, arXiv:2508.12290): its numbers are not known to us." in published
 
 
+def test_a_second_table_has_few_large_classes():
+    coarse = [row("TPSNet", 0, 70.0, 80.0)]
+    assert "nine classes" not in results_markdown(ROWS) and "nine classes" not in zero_shot_markdown(CLAIR)
+    second = results_markdown(ROWS, coarse).split("## The same images in nine classes")[1].split("\n## ")[0]
+    assert "### Closed" in second and "| TPSNet | 75.0 | 75.0 |" in second and "frozen" not in second
+    page = zero_shot_markdown(CLAIR, None, None, CLAIR[:1]).split("## The same images in nine classes")[1]
+    unseen, generalised = page.split("### Zero-shot, ")[1:]
+    assert unseen.startswith("unseen gallery") and "| CLAIR | 50.0 |" in unseen
+    assert generalised.startswith("generalised gallery") and "| CLAIR | 15.0 |" in generalised
+
+
 def test_zero_shot_stands_beside_others_of_the_same_seed():
     assert "## Beside" not in zero_shot_markdown(CLAIR)
     beside = zero_shot_markdown(CLAIR, None, [zero_shot("UEM", 0, (30.0, 40.0, 1.0, 2.0))])

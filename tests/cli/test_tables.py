@@ -26,7 +26,7 @@ def test_the_table_asks_for_all_pairs(asked, root, tmp_path):
     (first,) = asked
     assert len(first.pairs) == 3 and [p.name for p in first.protocols] == ["closed"]
     assert names(first) == [*BASELINES, *TRAINED, "TPSNet, as printed"] and first.seeds == (0, 1, 2)
-    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 1"
+    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 2"
 
 
 def test_universal_asks_for_every_protocol_and_then_for_the_ablation(asked, root, tmp_path):
@@ -67,13 +67,26 @@ def test_bad_input_is_refused_before_any_row(line, message, asked, root, capsys)
 
 def test_zero_shot_asks_for_the_embedded_images(asked, tmp_path):
     assert cli.main(["zero-shot", "--folder", str(tmp_path), "--keep"]) == 0
-    first, second, oracle, others = asked
+    first, second, oracle, others, _ = asked
     (protocol,) = first.protocols
     assert first.source.root is None and protocol.name == "zero-shot" and first.keep
     assert names(first) == [*BASELINES, "CLAIR"] and len(first.pairs) == 4
     assert names(second) == list(ZERO_SHOT) and second.seeds == (0, 1, 2)
     assert (names(oracle), oracle.seeds) == (list(ORACLE), (0,))
     assert (names(others), others.seeds, others.pairs) == (["TPSNet", "UEM"], (0,), first.pairs)
+
+
+def test_the_embedded_images_have_a_second_table_of_nine_classes(asked, root, tmp_path):
+    """On two pairs, in a folder of its own; images of one's own have none."""
+    line = ["universal", "--folder", str(tmp_path), "--no-ablation"]
+    assert cli.main(line) == 0 and cli.main(line) == 0
+    for first, coarse in (asked[:2], asked[2:]):
+        assert names(coarse) == names(first) and coarse.protocols == first.protocols
+        assert coarse.pairs == first.pairs[:2] and coarse.folder == tmp_path / "coarse"
+        assert len(list((coarse.source.root / "line").iterdir())) == 9
+    asked.clear()
+    assert cli.main([*line, "--no-coarse"]) == 0 and len(asked) == 1
+    assert cli.main([*line, "--root", str(root)]) == 0 and len(asked) == 2
 
 
 def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Maps of frozen views, by the example of TPSNet: what an embedding is made of, and what switches leave out."""
+"""Maps of frozen views, by the example of TPSNet: what an embedding is made of, what switches leave out."""
 
 import dataclasses
 

@@ -25,6 +25,7 @@ __all__ = [
     "figure_ground",
     "load_backbone",
     "load_moco",
+    "look",
     "phase_drawing",
     "phase_image",
     "swap_amplitude",

@@ -1,14 +1,12 @@
 """A CLIP as L2-normalised vectors, image tokens, and texts with learned words."""
 
 import contextlib
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 
 

@@ -43,7 +43,7 @@ class ThisPython(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """The kernel's command, without a look at any kernelspec file."""
         argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        # A kernel is interrupted before it is shut down. If it has not come to rest yet, it calls that an error.
+        # A kernel is interrupted before it is shut down, and calls that an error if it is still busy.
         argv.append("--log-level=CRITICAL")
         encryption = {"supported_encryption": "curve"}
         return KernelSpec(

@@ -9,6 +9,7 @@ import tyro
 from joblib import cpu_count
 
 from tpsnet.cli.notebooks import run_all
+from tpsnet.data import embedded_root, image_folder, write_shape
 from tpsnet.errors import InputError
 from tpsnet.experiments import (
     BASELINES,
@@ -43,6 +44,8 @@ class Filling:
     """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
     keep: bool = False
     """Also keep the embeddings, a folder for each pair and seed, for notebook 8."""
+    coarse: bool = True
+    """Also fill a second table of the embedded images in nine large classes, on the first two pairs."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
 
     def table(
@@ -64,6 +67,16 @@ class Filling:
             )
         )
 
+    def fill_coarse(self, table: Table, rows: tuple[Variant, ...]) -> list[dict] | None:
+        """The rows of some variants on the embedded images in nine classes; none for images of one's own."""
+        if self.source.root or not self.coarse:
+            return None
+        folder = table.folder / "coarse"
+        source = dataclasses.replace(self.source, root=folder / "images")
+        if not source.root.exists():
+            write_shape(image_folder(embedded_root()), source.root, "coarse")
+        return self.fill(table, rows, folder=folder, source=source, pairs=table.pairs[:2])
+
 
 @dataclass(frozen=True)
 class TableOfResults:
@@ -77,8 +90,9 @@ class TableOfResults:
         """Fill what is missing, then write results.md."""
         closed, ask = PROTOCOLS["closed"], self.filling
         table = ask.table(self.folder, (closed,), () if ask.pairs else all_pairs(ask.source.folder(closed)))
-        rows = ask.fill(table, (*BASELINES.values(), *TRAINED.values(), *variants("TPSNet, as printed")))
-        _write(self.folder / "results.md", results_markdown(rows))
+        asked = (*BASELINES.values(), *TRAINED.values(), *variants("TPSNet, as printed"))
+        rows, coarse = ask.fill(table, asked), ask.fill_coarse(table, asked)
+        _write(self.folder / "results.md", results_markdown(rows, coarse))
 
 
 @dataclass(frozen=True)
@@ -101,10 +115,11 @@ class UniversalTable:
         pairs = () if ask.pairs else chain(ask.source.folder(protocols[0]))
         table = ask.table(self.folder, protocols, pairs)
         methods = variants("TPSNet, not trained", "TPSNet", "UEM", "UEM, as printed")
-        rows = ask.fill(table, (*BASELINES.values(), *methods))
+        asked = (*BASELINES.values(), *methods)
+        rows, coarse = ask.fill(table, asked), ask.fill_coarse(table, asked)
         few = {"protocols": (PROTOCOLS["open"],), "seeds": table.seeds[:2]}
         ablation = ask.fill(table, tuple(UNIVERSAL.values()), **few) if self.ablation else None
-        _write(self.folder / "universal.md", universal_markdown(rows, ablation))
+        _write(self.folder / "universal.md", universal_markdown(rows, ablation, coarse))
 
 
 @dataclass(frozen=True)
@@ -125,14 +140,16 @@ class ZeroShotTable:
         ask, protocol = self.filling, ZeroShot(unseen=_names(self.unseen))
         table = ask.table(self.folder, (protocol,), () if ask.pairs else chain(ask.source.folder(protocol)))
         one = {"seeds": table.seeds[:1]}
-        rows = ask.fill(table, (*BASELINES.values(), *variants("CLAIR")))
+        asked = (*BASELINES.values(), *variants("CLAIR"))
+        rows = ask.fill(table, asked)
         parts = None
         if self.ablation:
             parts = ask.fill(table, tuple(ZERO_SHOT.values())) + ask.fill(
                 table, tuple(ORACLE.values()), **one
             )
         others = ask.fill(table, variants("TPSNet", "UEM"), **one)
-        _write(self.folder / "zero_shot.md", zero_shot_markdown(rows, parts or None, others))
+        coarse = ask.fill_coarse(table, (*asked, *variants("CLAIR, not trained", "TPSNet", "UEM")))
+        _write(self.folder / "zero_shot.md", zero_shot_markdown(rows, parts, others, coarse))
 
 
 @dataclass(frozen=True)
@@ -149,7 +166,7 @@ class Reproduce:
     def __call__(self) -> None:
         """Run everything; progress on stdout."""
         run_all(self.notebooks, self.run)
-        TableOfResults(self.run, filling=Filling(seeds=(0,), pairs=self.pairs))()
+        TableOfResults(self.run, filling=Filling(seeds=(0,), pairs=self.pairs, coarse=False))()
 
 
 def _write(file: Path, page: str) -> None:

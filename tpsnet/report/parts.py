@@ -77,6 +77,22 @@ def by_ranking(frame: pd.DataFrame) -> list[str]:
     return parts
 
 
+def coarse_classes(rows: list[dict] | None) -> list[str]:
+    """A second table, of the same images in few large classes; nothing where it was not filled."""
+    if not rows:
+        return []
+    frame = tidy(rows)
+    parts = [
+        "## The same images in nine classes",
+        f"The classes put into nine large groups of unlike sizes (`tpsnet shape coarse`); pairs: "
+        f"{', '.join(frame['pair'].unique())}; seeds {seeds_of(frame)}.",
+    ]
+    for (protocol_name, kind), chosen in frame.groupby(["protocol", "kind"], sort=False):
+        name = protocol_name if kind == "all" else f"{protocol_name}, {kind} gallery"
+        parts += [f"### {name.capitalize()}", *by_ranking(chosen)]
+    return parts
+
+
 def by_direction(frame: pd.DataFrame, metric: str) -> str:
     """A table of one metric: every method in every direction."""
     direction = frame["query"] + " → " + frame["gallery"]

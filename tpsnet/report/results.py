@@ -8,6 +8,7 @@ from tpsnet.report.parts import (
     AS_EMBEDDED,
     by_direction,
     by_ranking,
+    coarse_classes,
     made_with,
     protocol,
     seeds_of,
@@ -21,8 +22,13 @@ BY_SEED = ("mAP", "P@1")
 BY_DIRECTION = ("mAP", "P@k")
 
 
-def results_markdown(rows: list[dict]) -> str:
-    """The page of a filled table."""
+def results_markdown(rows: list[dict], coarse: list[dict] | None = None) -> str:
+    """The page of a filled table.
+
+    Args:
+        rows: The rows of the closed protocol.
+        coarse: Rows on the same images in few large classes, if they were filled.
+    """
     frame = tidy(rows)
     pairs = frame["pair"].nunique()
     parts = [
@@ -41,10 +47,11 @@ def results_markdown(rows: list[dict]) -> str:
     for metric in in_order(frame["metric"]):
         if family(metric) in BY_DIRECTION:
             parts += [f"## {metric} by direction, as embedded", by_direction(embedded, metric)]
+    parts += coarse_classes(coarse)
     figures = published().query("name == 'TPSNet'")
     parts += [
         "## Protocol",
-        protocol(rows),
+        protocol([*rows, *(coarse or [])]),
         "## Published beside it",
         f"Not to be compared where images or CLIP are others. {sources(figures)}",
         table(wide(figures, "direction"), "query → gallery", digits=2),

@@ -8,6 +8,7 @@ from tpsnet.report.parts import (
     AS_EMBEDDED,
     by_direction,
     by_ranking,
+    coarse_classes,
     made_with,
     protocol,
     seeds_of,
@@ -18,20 +19,23 @@ from tpsnet.report.published import published, sources, wide
 
 COMPARED = ("mAP", "H-score")
 REJECTION = (
-    "- **rejection**: UEM clusters both domains anew and rejects a query whose nearest prototype has not "
-    "merged, or that is farther from the gallery than the images of a merged pair are; for the other methods "
-    "a query goes to its nearest gallery images and on to their nearest queries, and is rejected if these "
-    "are less like it than what four of five gallery images find on the same way. After a re-ranking every "
-    "row decides anew on the re-ranked embeddings"
+    "- **rejection**: UEM as printed clusters both domains anew and rejects a query whose nearest prototype "
+    "has not merged, or that is farther from the gallery than the images of a merged pair are; for all other "
+    "rows a query goes to its nearest gallery images and on to their nearest queries, and is rejected if "
+    "these are less like it than what four of five gallery images find on the same way. After a re-ranking "
+    "every row decides anew on the re-ranked embeddings"
 )
 
 
-def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> str:
+def universal_markdown(
+    rows: list[dict], ablation: list[dict] | None = None, coarse: list[dict] | None = None
+) -> str:
     """The page of universal retrieval.
 
     Args:
         rows: The rows of some protocols.
         ablation: UEM and its variants under the open one, if they were trained.
+        coarse: Rows on the same images in few large classes, if they were filled.
     """
     frame = tidy(rows)
     parts = [
@@ -46,7 +50,8 @@ def universal_markdown(rows: list[dict], ablation: list[dict] | None = None) -> 
         parts += [f"## {name.capitalize()}", *by_ranking(chosen), leading]
         parts += differences_markdown(chosen, [m for m in COMPARED if m in set(chosen["metric"])])
     parts += _ablation(tidy(ablation)) if ablation else []
-    rules = protocol([*rows, *(ablation or [])]) + "\n" + REJECTION
+    parts += coarse_classes(coarse)
+    rules = protocol([*rows, *(ablation or []), *(coarse or [])]) + "\n" + REJECTION
     parts += ["## Protocol", rules, "## Made with", made_with(rows)]
     return "\n\n".join(parts) + "\n"
 

@@ -2,14 +2,26 @@
 
 from tpsnet.evaluation import in_order
 from tpsnet.report.differences import differences_markdown
-from tpsnet.report.parts import AS_EMBEDDED, by_direction, made_with, means, protocol, table, tidy
+from tpsnet.report.parts import (
+    AS_EMBEDDED,
+    by_direction,
+    coarse_classes,
+    made_with,
+    means,
+    protocol,
+    table,
+    tidy,
+)
 from tpsnet.report.published import published, sources
 
 KINDS = {"unseen": "Gallery of unseen classes", "generalised": "Generalised gallery: unseen and seen classes"}
 
 
 def zero_shot_markdown(
-    rows: list[dict], ablation: list[dict] | None = None, others: list[dict] | None = None
+    rows: list[dict],
+    ablation: list[dict] | None = None,
+    others: list[dict] | None = None,
+    coarse: list[dict] | None = None,
 ) -> str:
     """The page of zero-shot retrieval.
 
@@ -17,6 +29,7 @@ def zero_shot_markdown(
         rows: The rows of the protocol ``"zero-shot"``.
         ablation: CLAIR, its variants and the oracle, if they were trained.
         others: Rows of methods that were not made for this protocol, with one seed.
+        coarse: Rows on the same images in few large classes, if they were filled.
     """
     pairs = ", ".join(tidy(rows)["pair"].unique())
     parts = [
@@ -38,7 +51,8 @@ def zero_shot_markdown(
             *_means(ablation, "unseen"),
         ]
     parts += _others(rows, others) if others else []
-    rules = protocol([*rows, *(ablation or []), *(others or [])])
+    parts += coarse_classes(coarse)
+    rules = protocol([*rows, *(ablation or []), *(others or []), *(coarse or [])])
     beside = sources(published().query("protocol == 'zero-shot'"))
     parts += ["## Protocol", rules, "## Published beside it", beside, "## Made with", made_with(rows)]
     return "\n\n".join(parts) + "\n"
