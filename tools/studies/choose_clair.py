@@ -41,7 +41,7 @@ SOURCE = Source()
 
 
 def main(
-    pairs: tuple[tuple[str, str], ...] = (("flat", "line"), ("line", "rendered")),
+    pairs: tuple[tuple[str, str], ...] = (("flat", "line"),),
     rows: Path = Path("runs/settings/clair.jsonl"),
     card: Path = Path(__file__).parents[2] / "docs" / "clair_settings.md",
     workers: int = 2,

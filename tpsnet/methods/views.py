@@ -63,7 +63,7 @@ class ViewMaps(Method):
     Attributes:
         maps: the matrices W, one for each view.
         weights: the weights of the views.
-        offsets: mean vector of each domain and view, (2, view, dim).
+        offsets: what is taken off the vectors of each domain and view, (2, view, dim).
     """
 
     def __init__(self, backbone: Backbone | MoCo, cfg: ViewsConfig, seed: int = 0) -> None:
@@ -74,7 +74,7 @@ class ViewMaps(Method):
         self.register_buffer("offsets", torch.zeros(2, number, dim))
 
     def look_at(self, images: Sequence[Images], neighbours: int, share: float) -> Views:
-        """Centred vectors of every view of the training images; keeps the means, and weighs the views.
+        """Centred vectors of every view of the training images; keeps the centres, and weighs the views.
 
         Args:
             images: The images of both domains.
@@ -82,10 +82,17 @@ class ViewMaps(Method):
             share: Share α of its diffusion.
         """
         looks = [self._look(part) for part in images]
-        self.offsets.copy_(torch.stack([torch.stack([z.mean(dim=0) for z in rows]) for rows in looks]))
+        centres = [self.centres(*view) for view in zip(*looks, strict=True)]
+        self.offsets.copy_(torch.stack(centres, dim=1))
         views = [self._centred(rows, d) for d, rows in enumerate(looks)]
         self.weights.copy_(view_weights(views, neighbours, share))
         return views
+
+    def centres(
+        self, first: Float[Tensor, "n dim"], second: Float[Tensor, "m dim"]
+    ) -> Float[Tensor, "2 dim"]:
+        """What is taken off the vectors of a view in either domain: their mean; a method may know better."""
+        return torch.stack([first.mean(dim=0), second.mean(dim=0)])
 
     def mapped(self, views: Sequence[Float[Tensor, "batch dim"]]) -> list[Float[Tensor, "batch dim"]]:
         """Each view through its map: L2-normalised rows."""

@@ -3,6 +3,7 @@
 from tpsnet.targets.agreement import side_by_side, view_reliabilities, view_weights
 from tpsnet.targets.diffused import diffused, neighbours_in
 from tpsnet.targets.elbow import Elbow, elbow, elbow_grid
+from tpsnet.targets.gap import paired_centres
 from tpsnet.targets.kmeans import KMeans, kmeans
 from tpsnet.targets.memory import update_memory_bank
 from tpsnet.targets.neighbours import NearestAcross, discrepancy, nearest_across
@@ -31,6 +32,7 @@ __all__ = [
     "momentum_update",
     "nearest_across",
     "neighbours_in",
+    "paired_centres",
     "procrustes_map",
     "refine_pseudo_labels",
     "reject_unmerged",

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tpsnet.methods.tpsnet import neighbourhoods
 from tpsnet.methods.tpsnet.neighbourhoods import Neighbourhoods
 from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, side_by_side
 
@@ -32,6 +33,15 @@ def test_neighbours_and_clusters_are_those_of_all_views_after_diffusion(targets,
     labels = torch.cat([targets.labels(0), targets.labels(1)])
     assert torch.equal(labels, kmeans(torch.cat(spread), 3, seed=5).assignment)
     assert targets.features[1] is views[1][0]
+
+
+def test_no_more_neighbours_are_known_than_memory_should_hold(views, monkeypatch):
+    whole = Neighbourhoods(views, WEIGHTS, clusters=1, neighbours=2, share=0.8, seed=5)
+    monkeypatch.setattr(neighbourhoods, "MOST", 4)
+    fewer = Neighbourhoods(views, WEIGHTS, clusters=1, neighbours=2, share=0.8, seed=5)
+    for d in range(2):
+        assert whole.near[d][1 - d].shape[1] == len(views[1 - d][0])
+        assert torch.equal(fewer.near[d][1 - d], whole.near[d][1 - d][:, :4])
 
 
 def test_a_neighbour_of_each_image_is_drawn_and_those_of_its_class_are_known(targets):

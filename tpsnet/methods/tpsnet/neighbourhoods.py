@@ -8,6 +8,7 @@ from tpsnet.methods.views import Views
 from tpsnet.targets import diffused, kmeans, neighbours_in, return_distance, side_by_side
 
 LEVEL = 0.8  # as in ``targets.reject_unreturned``
+MOST = 256  # neighbours of an image that are known, so that memory grows with the images alone
 
 
 class Neighbourhoods(nn.Module):
@@ -29,7 +30,8 @@ class Neighbourhoods(nn.Module):
         views: the vectors.
         features: those of the colour view, which prompts are compared with.
         neighbours: how many neighbours in each domain are positives.
-        near: as many neighbours of every image as a class has images, by its domain and then by theirs.
+        near: as many neighbours of every image as a class has images, up to ``MOST``, by its domain and then
+            by theirs.
         returned: by domain, whether an image comes back to itself.
         labels0: clusters of the first domain; ``labels1`` those of the second. They share their numbers.
     """
@@ -49,7 +51,7 @@ class Neighbourhoods(nn.Module):
         whole = [side_by_side(rows, weights) for rows in views]
         self.returned = _returned(whole, neighbours)
         spread = diffused(whole, neighbours, share)
-        self.near = neighbours_in(spread, max(neighbours, max(sizes) // clusters))
+        self.near = neighbours_in(spread, min(MOST, max(neighbours, max(sizes) // clusters)))
         labels = kmeans(torch.cat(spread), clusters, seed=seed).assignment
         for d, part in enumerate(labels.split(sizes)):
             self.register_buffer(f"labels{d}", part)

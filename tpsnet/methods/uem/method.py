@@ -10,6 +10,7 @@ Ours differs:
 
 - What is trained are linear maps of frozen views (``methods.views``) instead of a tower. With thousands of
   images of hundreds of classes a tower drifts away from what CLIP knows, and the domains drift apart.
+- A domain's centre is not its mean, but comes from images that find one another (``targets.gap``).
 - The untrained vector is added to an embedding, at unit length.
 - Queries are rejected by where they come back to (``targets.reject_unreturned``), as for every other method.
 - Embeddings, memories, and prototypes in losses and neighbour search are L2-normalised rows; prototypes are

@@ -9,7 +9,7 @@ from tpsnet.methods.uem.config import UEMConfig
 from tpsnet.methods.uem.memory import MemoryBanks
 from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.methods.views import ViewMaps, through
-from tpsnet.targets import side_by_side
+from tpsnet.targets import paired_centres, side_by_side
 from tpsnet.types import Batch, Images
 
 
@@ -46,6 +46,12 @@ class UEMNetwork(Unifying, ViewMaps):
         clusters = self.count_clusters(images, banks)
         self.targets = MemoryBanks(banks, clusters, self.maps, self.cfg, self.seed)
         self.targets.views = views
+
+    def centres(
+        self, first: Float[Tensor, "n dim"], second: Float[Tensor, "m dim"]
+    ) -> Float[Tensor, "2 dim"]:
+        """Those of images that find one another: the domains need not show the same classes."""
+        return paired_centres(first, second)
 
     def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
         """See ``Unifying.encode``."""
