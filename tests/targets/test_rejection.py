@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tpsnet.errors import InputError
-from tpsnet.targets import discrepancy, reject_unmerged, reject_unreturned
+from tpsnet.targets import discrepancy, kmeans, reject_unmerged, reject_unreturned
 
 
 def blobs(rng, each: int = 12, spread: float = 0.05):
@@ -122,3 +122,15 @@ def test_one_split_class_costs_the_others_their_match_by_eq_9_alone(rng):
     }
     assert verdicts["none"].all() and verdicts["global"].all()
     assert verdicts["local"][private].all() and verdicts["local"][~private].float().mean() < 0.25
+
+
+def test_clusters_have_half_of_the_say(unit):
+    query, gallery = unit(24, 4), unit(18, 4)
+    alone, found = reject_unreturned(query, gallery), reject_unreturned(query, gallery, (5, 4), seed=1)
+    assignment = kmeans(query, 5, seed=1).assignment
+    means = torch.stack([alone.distance[assignment == c].mean() for c in range(5)])
+    torch.testing.assert_close(found.distance, (alone.distance + means[assignment]) / 2)
+    assert not torch.equal(found.threshold, alone.threshold)
+    every_row = reject_unreturned(query, gallery, (24, 18), seed=1)
+    torch.testing.assert_close(every_row.distance, alone.distance)
+    torch.testing.assert_close(every_row.threshold, alone.threshold)

@@ -36,6 +36,7 @@ from tpsnet.errors import InputError
 from tpsnet.neighbours import nearest
 from tpsnet.targets.kmeans import kmeans
 from tpsnet.targets.neighbours import discrepancy
+from tpsnet.targets.prototypes import class_sums
 from tpsnet.targets.unified import Merge, translate, unify_prototypes
 
 CHUNK = 256  # queries whose own neighbours are ordered at once
@@ -92,26 +93,43 @@ def reject_unmerged(
 def reject_unreturned(
     query: Float[Tensor, "query dim"],
     gallery: Float[Tensor, "gallery dim"],
+    clusters: tuple[int, int] | None = None,
     *,
+    seed: int = 0,
     neighbours: int = 5,
     level: float = 0.8,
 ) -> Rejection:
-    """Reject queries by the rule for the other methods.
+    """Reject queries by the way to the gallery and back.
 
     Args:
         query: Embeddings of the queries as L2-normalised rows.
         gallery: Embeddings of the gallery as L2-normalised rows.
+        clusters: Numbers of clusters of the queries and of the gallery, if clusters have a say: the distance
+            of an image is then the mean of its own and of its cluster's mean.
+        seed: Seed of k-means.
         neighbours: Number k of images on the way there; fewer where there are fewer.
         level: Share β of the gallery's images that return at most as far as a query that passes.
 
     Raises:
-        InputError: There is no query, or no gallery.
+        InputError: There is no query, or no gallery; or there are more clusters than rows.
     """
     if not (len(query) and len(gallery)):
         raise InputError(f"a rejection of {len(query)} queries by {len(gallery)} gallery images; give some")
     distance = return_distance(query, gallery, neighbours)
-    limit = torch.quantile(return_distance(gallery, query, neighbours), level)
-    return _rejection(distance, limit.expand_as(distance))
+    of_gallery = return_distance(gallery, query, neighbours)
+    if clusters is not None:
+        distance = _with_cluster(distance, query, clusters[0], seed)
+        of_gallery = _with_cluster(of_gallery, gallery, clusters[1], seed)
+    return _rejection(distance, torch.quantile(of_gallery, level).expand_as(distance))
+
+
+def _with_cluster(
+    distance: Float[Tensor, " n"], rows: Float[Tensor, "n dim"], k: int, seed: int
+) -> Float[Tensor, " n"]:
+    """The mean of each row's distance and of the mean over its cluster."""
+    assignment = kmeans(rows, k, seed=seed).assignment
+    sums, counts = class_sums(distance[:, None], assignment, k)
+    return (distance + (sums / counts.clamp_min(1)[:, None].to(sums.dtype))[assignment, 0]) / 2
 
 
 @torch.no_grad()

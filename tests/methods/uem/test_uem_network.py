@@ -9,7 +9,7 @@ from pictures import CLASSES
 
 from tpsnet.errors import InputError
 from tpsnet.methods import UEM, UEMConfig
-from tpsnet.targets import elbow, elbow_grid
+from tpsnet.targets import elbow, elbow_grid, reject_unreturned
 from tpsnet.training import fit
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -71,6 +71,15 @@ def test_more_clusters_than_images_is_one_line(backbone, pair):
         InputError, match=r"^domain 'shaded' has 20 images for 21 clusters; ask for fewer clus"
     ):
         prepared(backbone, pair, clusters=21)
+
+
+def test_queries_are_rejected_by_where_they_and_their_clusters_come_back(trained, pair):
+    """In as many clusters as training had, whatever the seed of the method."""
+    query, gallery = (trained.embed(images) for images in pair)
+    found = trained.reject(query, gallery, seed=1)
+    expected = reject_unreturned(query, gallery, (CLASSES, CLASSES), seed=1)
+    torch.testing.assert_close(found.distance, expected.distance)
+    assert not torch.equal(found.distance, reject_unreturned(query, gallery).distance)
 
 
 def test_views_of_moco_are_mapped_like_those_of_a_clip(moco, pair):

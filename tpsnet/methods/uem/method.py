@@ -12,7 +12,7 @@ Ours differs:
   images of hundreds of classes a tower drifts away from what CLIP knows, and the domains drift apart.
 - A domain's centre is not its mean, but comes from images that find one another (``targets.gap``).
 - The untrained vector is added to an embedding, at unit length.
-- Queries are rejected by where they come back to (``targets.reject_unreturned``), as for every other method.
+- Queries are rejected by where they and their clusters come back to (``targets.reject_unreturned``).
 - Embeddings, memories, and prototypes in losses and neighbour search are L2-normalised rows; prototypes are
   translated and merged as the means that k-means gives (INFERRED; the paper does not say what is normalised).
 - Prototypes merge by a local limit (see ``targets.unified``).

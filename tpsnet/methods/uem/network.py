@@ -9,7 +9,7 @@ from tpsnet.methods.uem.config import UEMConfig
 from tpsnet.methods.uem.memory import MemoryBanks
 from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.methods.views import ViewMaps, through
-from tpsnet.targets import paired_centres, side_by_side
+from tpsnet.targets import Rejection, paired_centres, reject_unreturned, side_by_side
 from tpsnet.types import Batch, Images
 
 
@@ -56,6 +56,12 @@ class UEMNetwork(Unifying, ViewMaps):
     def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
         """See ``Unifying.encode``."""
         return self.join(through(self.seen(batch.domain, batch.index), weights or self.maps))
+
+    def reject(
+        self, query: Float[Tensor, "query dim"], gallery: Float[Tensor, "gallery dim"], *, seed: int
+    ) -> Rejection:
+        """By the way to the gallery and back, in which clusters have a say; as many as training had."""
+        return reject_unreturned(query, gallery, tuple(self.n_clusters.tolist()), seed=seed)
 
     def embedding(self, views: list[Float[Tensor, "n dim"]], domain: int) -> Float[Tensor, "n views_dim"]:
         """The trained rows plus ``start_weight`` times the untrained ones."""
