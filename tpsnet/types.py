@@ -7,6 +7,7 @@ whatever trains on them is unsupervised by construction.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -52,9 +53,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Name, number and checksum of the images."""
+        """Name, number and checksum of the images, which are read through for it once."""
         checksum = zlib.crc32(self.pixels.cpu().contiguous().numpy())
         return f"{self.name}, {len(self)} images, {checksum:08x}"
 

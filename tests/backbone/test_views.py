@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 from pictures import patterned
 
-from tpsnet.backbone import VIEWS, Backbone, embed_with_flip, figure_ground, load_backbone, look, views
+from tpsnet.backbone import (
+    VIEWS,
+    Backbone,
+    embed_with_flip,
+    figure_ground,
+    load_backbone,
+    view_vectors,
+    views,
+)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -71,30 +79,30 @@ def test_a_look_is_averaged_with_the_mirror_image(small_clip, rng, encoded):
     backbone, images = load_backbone(small_clip), patterned("line", rng)[0]
     for name, view in VIEWS.items():
         both = embed_with_flip(lambda x, view=view: backbone.encode_image(view(x)), images)
-        torch.testing.assert_close(look(backbone, name, images), F.normalize(sum(both), dim=1))
+        torch.testing.assert_close(view_vectors(backbone, name, images), F.normalize(sum(both), dim=1))
 
 
 def test_the_same_images_are_encoded_once(small_clip, rng, encoded):
     """By what they hold, not by which object holds them; another backbone of the same weights too."""
     images, others = patterned("line", rng)[0], patterned("line", rng)[0]
-    first = look(load_backbone(small_clip), "colour", images)
+    first = view_vectors(load_backbone(small_clip), "colour", images)
     assert encoded == [24, 24]
-    again = look(load_backbone(small_clip), "colour", images.subset(range(24)))
+    again = view_vectors(load_backbone(small_clip), "colour", images.subset(range(24)))
     assert torch.equal(again, first) and encoded == [24, 24]
-    look(load_backbone(small_clip), "colour", others)
-    look(load_backbone(small_clip), "phase drawing", images)
+    view_vectors(load_backbone(small_clip), "colour", others)
+    view_vectors(load_backbone(small_clip), "phase drawing", images)
     assert len(encoded) == 6
 
 
 def test_what_was_not_asked_for_lately_is_given_up(small_clip, rng, encoded, monkeypatch):
     backbone = load_backbone(small_clip)
     some = [patterned(name, rng)[0] for name in ("line", "flat", "solid")]
-    monkeypatch.setattr(views, "KEPT", 2 * look(backbone, "colour", some[0]).nbytes)
-    look(backbone, "colour", some[1])
-    look(backbone, "colour", some[0])
-    look(backbone, "colour", some[2])  # in the place of the second
+    monkeypatch.setattr(views, "KEPT", 2 * view_vectors(backbone, "colour", some[0]).nbytes)
+    view_vectors(backbone, "colour", some[1])
+    view_vectors(backbone, "colour", some[0])
+    view_vectors(backbone, "colour", some[2])  # in the place of the second
     encoded.clear()
-    look(backbone, "colour", some[0])
+    view_vectors(backbone, "colour", some[0])
     assert encoded == []
-    look(backbone, "colour", some[1])
+    view_vectors(backbone, "colour", some[1])
     assert encoded == [24, 24]

@@ -4,6 +4,7 @@ import pytest
 
 from tpsnet import cli
 from tpsnet.cli import tables
+from tpsnet.errors import InputError
 from tpsnet.experiments import BASELINES, ORACLE, TRAINED, UNIVERSAL, ZERO_SHOT
 
 
@@ -11,7 +12,7 @@ from tpsnet.experiments import BASELINES, ORACLE, TRAINED, UNIVERSAL, ZERO_SHOT
 def asked(monkeypatch):
     """The tables that ``fill`` is asked for; every row is made of nothing, and so is every page."""
     calls = []
-    monkeypatch.setattr(tables, "fill", lambda table: calls.append(table) or [])
+    monkeypatch.setattr(tables, "fill", lambda table: calls.append(table) or [{}])
     for page in ("results_markdown", "universal_markdown", "zero_shot_markdown"):
         monkeypatch.setattr(tables, page, lambda *parts, page=page: f"{page} of {len(parts)}")
     return calls
@@ -26,7 +27,7 @@ def test_the_table_asks_for_all_pairs(asked, root, tmp_path):
     (first,) = asked
     assert len(first.pairs) == 3 and [p.name for p in first.protocols] == ["closed"]
     assert names(first) == [*BASELINES, *TRAINED, "TPSNet, as printed"] and first.seeds == (0, 1, 2)
-    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 2"
+    assert (tmp_path / "out" / "results.md").read_text() == "results_markdown of 1"
 
 
 def test_universal_asks_for_every_protocol_and_then_for_the_ablation(asked, root, tmp_path):
@@ -64,8 +65,11 @@ def test_bad_input_is_refused_before_any_row(line, message, asked, root, capsys)
 
 def test_zero_shot_asks_for_the_embedded_images(asked, tmp_path):
     assert cli.main(["zero-shot", "--folder", str(tmp_path), "--keep"]) == 0
-    first, second, oracle, others, _ = asked
+    first, second, oracle, others, coarse = asked
     (protocol,) = first.protocols
+    (drawn,) = coarse.protocols  # its groups have other names than the unseen objects
+    assert drawn.name == "zero-shot" and drawn.unseen is drawn.seen is None and drawn.drawn
+    assert names(coarse) == [*BASELINES, "CLAIR", "CLAIR, not trained", "TPSNet", "UEM"]
     assert first.source.root is None and protocol.name == "zero-shot" and first.keep
     assert names(first) == [*BASELINES, "CLAIR"] and len(first.pairs) == 4
     assert names(second) == list(ZERO_SHOT) and second.seeds == (0, 1, 2)
@@ -84,6 +88,20 @@ def test_the_embedded_images_have_a_second_table_of_nine_classes(asked, root, tm
     asked.clear()
     assert cli.main([*line, "--no-coarse"]) == 0 and len(asked) == 1
     assert cli.main([*line, "--root", str(root)]) == 0 and len(asked) == 2
+
+
+def test_a_finished_table_keeps_its_page_whatever_becomes_of_the_second(asked, tmp_path, monkeypatch):
+    def fail(*parts):
+        raise InputError("no links here")
+
+    monkeypatch.setattr(tables, "write_shape", fail)
+    for command, page in (
+        ("table", "results.md"),
+        ("universal", "universal.md"),
+        ("zero-shot", "zero_shot.md"),
+    ):
+        folder = tmp_path / command
+        assert cli.main([command, "--folder", str(folder)]) == 2 and (folder / page).is_file()
 
 
 def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, capsys):

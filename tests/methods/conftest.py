@@ -7,7 +7,7 @@ import torch
 from pictures import patterned
 from torch import nn
 
-from tpsnet.backbone import Backbone, MoCo, load_backbone
+from tpsnet.backbone import Backbone, MoCo, load_backbone, views
 from tpsnet.types import Images
 
 
@@ -15,6 +15,12 @@ from tpsnet.types import Images
 def pair() -> tuple[Images, Images]:
     rng = torch.Generator().manual_seed(0)
     return patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch) -> None:
+    """Views are encoded anew."""
+    monkeypatch.setattr(views, "_kept", type(views._kept)())
 
 
 @pytest.fixture(scope="session")

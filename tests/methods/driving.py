@@ -7,9 +7,9 @@ from tpsnet.types import Batch, Images
 
 
 def first_images(pair: tuple[Images, Images], n: int = 12) -> tuple[Batch, Batch]:
-    """The first images of both domains as they are, and their mirror images as second views."""
+    """The first images of both domains as they are."""
     views = [images.pixels[:n].float() / 255 for images in pair]
-    return tuple(Batch(v, v.flip(-1), torch.arange(n), d) for d, v in enumerate(views))
+    return tuple(Batch(v, None, torch.arange(n), d) for d, v in enumerate(views))
 
 
 def step(stage: Stage, batches: tuple[Batch, Batch]) -> dict[str, float]:

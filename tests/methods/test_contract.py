@@ -125,7 +125,7 @@ def test_the_given_backbone_stays_as_it_was_loaded(trained, small_clip):
 
 
 @trained_ones
-def test_same_seed_same_weights_whatever_was_prepared_before(trained, backbone, pair, rng):
+def test_same_seed_same_weights_whatever_was_prepared_before(trained, backbone, pair, rng, nothing_kept):
     """The images that ``fit`` is given are those that count."""
     again = make(trained.name, backbone)
     again.prepare((patterned("photo", rng)[0], patterned("sketch", rng, n=9)[0]))
@@ -167,7 +167,7 @@ def test_training_moves_every_trainable_weight_and_no_other(trained, backbone, p
 
 
 @trained_ones
-def test_a_resumed_run_ends_with_the_same_bits(trained, backbone, pair, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_with_the_same_bits(trained, backbone, pair, tmp_path, monkeypatch, nothing_kept):
     """Interrupted inside of stage 1, between the stages, and inside of stage 2."""
     step = Progress.step
     for done, stop in ((0, 2), (2, 3), (3, 5)):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from pictures import CLASSES, patterned
 
-from tpsnet.backbone import VIEWS, embed_all
+from tpsnet.backbone import VIEWS, embed_all, views
 from tpsnet.methods import Frozen, FrozenConfig, Method, TPSNet, TPSNetConfig
 from tpsnet.targets import side_by_side
 from tpsnet.types import Images
@@ -52,14 +52,24 @@ def test_an_embedding_is_every_view_centred_mapped_and_weighed(backbone, pair):
     assert method.weights.unique().numel() == 3 and float(method.weights.sum()) == pytest.approx(1)
 
 
-def test_new_images_are_centred_by_the_means_of_training(backbone, pair, rng):
+def test_new_images_are_centred_by_the_means_of_training(backbone, pair, rng, nothing_kept):
     method = moved(prepared(backbone, pair))
     new = patterned("holiday", rng, n=5)[0]
     found = method.embed(new, "shaded")
     alone = torch.cat([method.embed(new.subset([i]), "shaded") for i in range(5)])
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+    views._kept.clear()
     again = Images("shaded", pair[1].pixels.clone())  # not the same object: encoded anew
     torch.testing.assert_close(method.embed(again), method.embed(pair[1]), atol=1e-5, rtol=0)
+
+
+def test_training_images_are_not_encoded_again(backbone, pair, nothing_kept, monkeypatch):
+    """Also where the data are too large to be kept."""
+    method = moved(prepared(backbone, pair))
+    views._kept.clear()
+    expected = method.embed(Images("line", pair[0].pixels.clone()))
+    monkeypatch.setattr("tpsnet.methods.views.view_vectors", lambda *_: pytest.fail("encoded"))
+    torch.testing.assert_close(method.embed(pair[0]), expected, atol=1e-5, rtol=0)
 
 
 def test_without_other_views_it_starts_as_the_centred_baseline_with_flips(backbone, pair):

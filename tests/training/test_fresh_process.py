@@ -141,10 +141,11 @@ def test_the_artefact_holds_what_training_changed_and_no_more(trained, name):
     assert sum(tensors[key].nbytes for key in tower) <= image_tower
 
 
-def test_uem_counts_the_clusters_that_training_found(trained):
+@pytest.mark.parametrize("name", ["UEM", "UEMPrinted"])
+def test_uem_counts_the_clusters_that_training_found(trained, name):
     folder, methods = trained
-    method = methods["UEMPrinted"]
-    loaded = load_trained(folder / "UEMPrinted", backbone=method.given)
+    method = methods[name]
+    loaded = load_trained(folder / name, backbone=method.given)
     query, gallery = (method.embed(images) for images in method.images)
     found, expected = (m.reject(query, gallery, seed=0) for m in (loaded, method))
     assert loaded.n_clusters.tolist() == [CLASSES, CLASSES]

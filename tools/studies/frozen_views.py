@@ -24,9 +24,8 @@ from tpsnet.evaluation import evaluate, rerank
 from tpsnet.experiments import Closed, Source
 from tpsnet.io import write_text
 from tpsnet.losses import neighbour_contrast
-from tpsnet.methods.tpsnet.neighbourhoods import side_by_side
 from tpsnet.report.parts import table
-from tpsnet.targets import diffused, neighbours_in, view_reliabilities
+from tpsnet.targets import diffused, neighbours_in, side_by_side, view_weights
 from tpsnet.types import Embeddings
 
 Domains = list[Float[Tensor, "_ dim"]]
@@ -107,8 +106,7 @@ def joined(views: Sequence[Domains], weights: Tensor | None = None) -> Domains:
 
 def reliabilities(views: Sequence[Domains]) -> Float[Tensor, " view"]:
     """Weights of three views, see ``targets.agreement``; they sum to one."""
-    found = view_reliabilities([diffused(z, POSITIVES, SHARE) for z in views], POSITIVES)
-    return found / found.sum()
+    return view_weights(list(zip(*views, strict=True)), POSITIVES, SHARE)
 
 
 def fit_maps(

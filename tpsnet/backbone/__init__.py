@@ -7,7 +7,7 @@ from tpsnet.backbone.load import EMBEDDED, load_backbone
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.phase import PhaseEncoder, phase_drawing, phase_image, swap_amplitude, to_grey
 from tpsnet.backbone.prompts import DomainPrompts, NamePrompt
-from tpsnet.backbone.views import VIEWS, figure_ground, look
+from tpsnet.backbone.views import VIEWS, figure_ground, view_vectors
 
 __all__ = [
     "EMBEDDED",
@@ -25,9 +25,9 @@ __all__ = [
     "figure_ground",
     "load_backbone",
     "load_moco",
-    "look",
     "phase_drawing",
     "phase_image",
     "swap_amplitude",
     "to_grey",
+    "view_vectors",
 ]

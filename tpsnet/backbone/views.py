@@ -53,14 +53,14 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "figure and ground": figure_ground,
 }
 
-_kept: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+_kept: OrderedDict[tuple[str | None, ...], Tensor] = OrderedDict()
 
 
-def look(backbone: Backbone | MoCo, view: str, images: Images) -> Float[Tensor, "n dim"]:
+def view_vectors(backbone: Backbone | MoCo, view: str, images: Images) -> Float[Tensor, "n dim"]:
     """Vectors of one view, averaged with those of the mirror images; on the backbone's device.
 
-    They are kept in memory, up to a gigabyte for all images: another seed or method on the same images of
-    the same process does not encode them again.
+    They are kept in the processor's memory, up to a gigabyte for all images: another seed or method on the
+    same images of the same process does not encode them again.
 
     Args:
         backbone: The backbone as it was loaded; one that was trained further is mistaken for it.
@@ -68,11 +68,12 @@ def look(backbone: Backbone | MoCo, view: str, images: Images) -> Float[Tensor, 
         images: The images.
     """
     device = backbone.mean.device
-    key = (backbone.identity, view, images.identity, str(device), str(precision(device)))
+    weights = backbone.model, backbone.pretrained, backbone.identity
+    key = (*weights, view, images.identity, str(device), str(precision(device)))
     if key not in _kept:
         both = embed_with_flip(lambda x: backbone.encode_image(VIEWS[view](x)), images, device=device)
-        _kept[key] = F.normalize(sum(both), dim=1).to(device)
+        _kept[key] = F.normalize(sum(both), dim=1)
         while len(_kept) > 1 and sum(z.nbytes for z in _kept.values()) > KEPT:
             _kept.popitem(last=False)
     _kept.move_to_end(key)
-    return _kept[key]
+    return _kept[key].to(device)

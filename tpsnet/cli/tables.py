@@ -67,15 +67,15 @@ class Filling:
             )
         )
 
-    def fill_coarse(self, table: Table, rows: tuple[Variant, ...]) -> list[dict] | None:
+    def fill_coarse(self, table: Table, rows: tuple[Variant, ...], **changes: object) -> list[dict]:
         """The rows of some variants on the embedded images in nine classes; none for images of one's own."""
         if self.source.root or not self.coarse:
-            return None
+            return []
         folder = table.folder / "coarse"
         source = dataclasses.replace(self.source, root=folder / "images")
         if not source.root.exists():
             write_shape(image_folder(embedded_root()), source.root, "coarse")
-        return self.fill(table, rows, folder=folder, source=source, pairs=table.pairs[:2])
+        return self.fill(table, rows, folder=folder, source=source, pairs=table.pairs[:2], **changes)
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,15 @@ class TableOfResults:
         closed, ask = PROTOCOLS["closed"], self.filling
         table = ask.table(self.folder, (closed,), () if ask.pairs else all_pairs(ask.source.folder(closed)))
         asked = (*BASELINES.values(), *TRAINED.values(), *variants("TPSNet, as printed"))
-        rows, coarse = ask.fill(table, asked), ask.fill_coarse(table, asked)
-        _write(self.folder / "results.md", results_markdown(rows, coarse))
+        rows, page = ask.fill(table, asked), self.folder / "results.md"
+        _write(page, results_markdown(rows))
+        if coarse := ask.fill_coarse(table, asked):
+            _write(page, results_markdown(rows, coarse))
 
 
 @dataclass(frozen=True)
 class UniversalTable:
-    """Fill the table of universal retrieval: every system under several label spaces."""
+    """Fill the table of universal retrieval: frozen CLIP, TPSNet and UEM under several label spaces."""
 
     folder: Path = Path("runs/universal")
     """Folder for rows.jsonl and universal.md; a second call goes on."""
@@ -116,11 +118,13 @@ class UniversalTable:
         table = ask.table(self.folder, protocols, pairs)
         methods = variants("TPSNet, not trained", "TPSNet", "UEM")
         asked = (*BASELINES.values(), *methods)
-        rows, coarse = ask.fill(table, asked), ask.fill_coarse(table, asked)
+        rows, page = ask.fill(table, asked), self.folder / "universal.md"
         few = {"protocols": (PROTOCOLS["open"],), "seeds": table.seeds[:2]}
         parts = (*UNIVERSAL.values(), *variants("UEM, as printed"))
         ablation = ask.fill(table, parts, **few) if self.ablation else None
-        _write(self.folder / "universal.md", universal_markdown(rows, ablation, coarse))
+        _write(page, universal_markdown(rows, ablation))
+        if coarse := ask.fill_coarse(table, asked):
+            _write(page, universal_markdown(rows, ablation, coarse))
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,11 @@ class ZeroShotTable:
                 table, tuple(ORACLE.values()), **one
             )
         others = ask.fill(table, variants("TPSNet", "UEM"), **one)
-        coarse = ask.fill_coarse(table, (*asked, *variants("CLAIR, not trained", "TPSNet", "UEM")))
-        _write(self.folder / "zero_shot.md", zero_shot_markdown(rows, parts, others, coarse))
+        page = self.folder / "zero_shot.md"
+        _write(page, zero_shot_markdown(rows, parts, others))
+        every = (*asked, *variants("CLAIR, not trained", "TPSNet", "UEM"))
+        if coarse := ask.fill_coarse(table, every, protocols=(ZeroShot(),)):
+            _write(page, zero_shot_markdown(rows, parts, others, coarse))
 
 
 @dataclass(frozen=True)

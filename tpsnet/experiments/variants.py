@@ -86,7 +86,7 @@ ZERO_SHOT = _variants(
         "CLAIR, no inter-domain": CLAIRConfig(domain_weight=0.0),
         "CLAIR, no map": CLAIRConfig(map="none"),
         "CLAIR, no learned prompts": CLAIRConfig(context=0),
-        "CLAIR, not trained": CLAIRConfig(trained_share=0.0, text_epochs=0, epochs=0),
+        "CLAIR, not trained": CLAIRConfig(context=0, trained_share=0.0, epochs=0),
     },
 )
 ORACLE = {"CLAIR, true labels": Variant("CLAIR, true labels", "CLAIR", CLAIRConfig(), oracle=True)}

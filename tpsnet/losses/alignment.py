@@ -52,7 +52,7 @@ def structure_preservation(
 
     Args:
         z: Embeddings as L2-normalised rows.
-        frozen: Embeddings of the same views by the frozen copy, as L2-normalised rows without gradient.
+        frozen: Embeddings of the same images by the frozen copy, as L2-normalised rows without gradient.
 
     Returns:
         The mean over all ordered pairs, the images with themselves included (they add zero).

@@ -29,7 +29,7 @@ def inter_instance(
     """Pull together what one domain's pseudo-labels call the same.
 
     Args:
-        z: Embeddings of one domain as L2-normalised rows; two views of an image are two rows.
+        z: Embeddings of one domain as L2-normalised rows.
         labels: Pseudo-label of each row.
         confidence: Non-negative weight of each anchor; equal weights give plain supervised contrast.
         temperature: Softmax temperature; must be positive.

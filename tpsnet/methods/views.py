@@ -8,11 +8,12 @@ is taken off. One matrix W for each view, shared by both domains and zero at the
           z = (\sqrt{\omega_1} z_1, \sqrt{\omega_2} z_2, \sqrt{\omega_3} z_3), \qquad \sum_v \omega_v = 1
 
 so that the cosine of two images is the weighted mean of those of their views. The weights ω are the
-reliabilities of the views, by how often they agree (``targets.agreement``). No tower is trained: each image
-is encoded once, and a training takes a minute.
+reliabilities of the views, by how often they agree (``targets.agreement``). No tower is trained: images are
+encoded before training alone, and a training takes a minute.
 
-All of it is ours (INFERRED), and none of it is in the papers, which fine-tune a tower. On the embedded images
-what a tower learns in this time is lost after re-ranking, and what a map learns is not.
+All of it is ours (INFERRED). UEM's paper fine-tunes a tower; what those of TPSNet and CLAIR train was not at
+hand in full. On the embedded images what a tower learns in this time is lost after re-ranking, and what a map
+learns is not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tpsnet.backbone import VIEWS, Backbone, MoCo, look
+from tpsnet.backbone import VIEWS, Backbone, MoCo, view_vectors
 from tpsnet.methods.base import Method
 from tpsnet.targets import side_by_side, view_weights
 from tpsnet.types import Images
@@ -53,7 +54,7 @@ class ViewsConfig:
 class ViewMaps(Method):
     """A method whose embedding is its views, mapped, side by side.
 
-    Its config is a ``ViewsConfig``; its targets have ``views``, what ``look_at`` gives.
+    Its config is a ``ViewsConfig``; its targets have ``views``, what ``prepare_views`` gives.
 
     Args:
         backbone: A CLIP or a MoCo-v2 network; it stays frozen.
@@ -73,7 +74,7 @@ class ViewMaps(Method):
         self.register_buffer("weights", torch.full((number,), 1 / number))
         self.register_buffer("offsets", torch.zeros(2, number, dim))
 
-    def look_at(self, images: Sequence[Images], neighbours: int, share: float) -> Views:
+    def prepare_views(self, images: Sequence[Images], neighbours: int, share: float) -> Views:
         """Centred vectors of every view of the training images; keeps the centres, and weighs the views.
 
         Args:
@@ -81,7 +82,7 @@ class ViewMaps(Method):
             neighbours: Number of neighbours in each domain, for the graph that weighs the views.
             share: Share α of its diffusion.
         """
-        looks = [self._look(part) for part in images]
+        looks = [self._vectors(part) for part in images]
         centres = [self.centres(*view) for view in zip(*looks, strict=True)]
         self.offsets.copy_(torch.stack(centres, dim=1))
         views = [self._centred(rows, d) for d, rows in enumerate(looks)]
@@ -96,7 +97,7 @@ class ViewMaps(Method):
 
     def mapped(self, views: Sequence[Float[Tensor, "batch dim"]]) -> list[Float[Tensor, "batch dim"]]:
         """Each view through its map: L2-normalised rows."""
-        return through(views, self.maps)
+        return apply_maps(views, self.maps)
 
     def join(self, views: Sequence[Float[Tensor, "batch dim"]]) -> Float[Tensor, "batch views_dim"]:
         """The embedding z of mapped views."""
@@ -109,9 +110,9 @@ class ViewMaps(Method):
             domain: Their domain, 0 or 1.
             index: Their positions in it.
         """
-        return self.join(self.mapped(self.seen(domain, index)))
+        return self.join(self.mapped(self.training_views(domain, index)))
 
-    def seen(self, domain: int, index: Int[Tensor, " batch"]) -> list[Float[Tensor, "batch dim"]]:
+    def training_views(self, domain: int, index: Int[Tensor, " batch"]) -> list[Float[Tensor, "batch dim"]]:
         """The views of training images before the maps."""
         return [z[index.to(z.device)] for z in self.targets.views[domain]]
 
@@ -119,7 +120,9 @@ class ViewMaps(Method):
     def embed(self, images: Images, domain: str | None = None) -> Float[Tensor, "n views_dim"]:
         """See ``Method.embed``."""
         d = self.domain_index(domain or images.name)
-        return self.embedding(self._centred(self._look(images), d), d).cpu()
+        known = self.images is not None and images is self.images[d]  # as large data outgrow what is kept
+        views = self.targets.views[d] if known else self._centred(self._vectors(images), d)
+        return self.embedding(views, d).cpu()
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str], domain: str) -> Float[Tensor, "text views_dim"]:
@@ -136,14 +139,14 @@ class ViewMaps(Method):
         """
         return self.join(self.mapped(views))
 
-    def _look(self, images: Images) -> list[Float[Tensor, "n dim"]]:
-        return [look(self.given, name, images) for name in self.cfg.views]
+    def _vectors(self, images: Images) -> list[Float[Tensor, "n dim"]]:
+        return [view_vectors(self.given, name, images) for name in self.cfg.views]
 
     def _centred(self, rows: Sequence[Float[Tensor, "n dim"]], domain: int) -> list[Float[Tensor, "n dim"]]:
         return [F.normalize(z - mean, dim=1) for z, mean in zip(rows, self.offsets[domain], strict=True)]
 
 
-def through(
+def apply_maps(
     views: Sequence[Float[Tensor, "batch dim"]], maps: Iterable[Float[Tensor, "dim dim"]]
 ) -> list[Float[Tensor, "batch dim"]]:
     """Each view through the map W that is its own: z + zW at unit length."""

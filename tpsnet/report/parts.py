@@ -78,14 +78,15 @@ def by_ranking(frame: pd.DataFrame) -> list[str]:
 
 
 def coarse_classes(rows: list[dict] | None) -> list[str]:
-    """A second table, of the same images in few large classes; nothing where it was not filled."""
+    """A second table, of few large classes; nothing where it was not filled."""
     if not rows:
         return []
     frame = tidy(rows)
+    drawn = "; the seed draws the unseen groups" if "zero-shot" in set(frame["protocol"]) else ""
     parts = [
-        "## The same images in nine classes",
-        f"The classes put into nine large groups of unlike sizes (`tpsnet shape coarse`); pairs: "
-        f"{', '.join(frame['pair'].unique())}; seeds {seeds_of(frame)}.",
+        "## Nine large classes",
+        "The hundred embedded objects in nine groups of unlike sizes (`tpsnet shape coarse`); pairs: "
+        f"{', '.join(frame['pair'].unique())}; seeds {seeds_of(frame)}{drawn}.",
     ]
     for (protocol_name, kind), chosen in frame.groupby(["protocol", "kind"], sort=False):
         name = protocol_name if kind == "all" else f"{protocol_name}, {kind} gallery"

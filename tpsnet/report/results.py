@@ -56,7 +56,7 @@ def results_markdown(rows: list[dict], coarse: list[dict] | None = None) -> str:
         f"Not to be compared where images or CLIP are others. {sources(figures)}",
         table(wide(figures, "direction"), "query → gallery", digits=2),
         "## Made with",
-        made_with(rows),
+        made_with([*rows, *(coarse or [])]),
     ]
     return "\n\n".join(parts) + "\n"
 

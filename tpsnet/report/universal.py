@@ -22,8 +22,8 @@ REJECTION = (
     "- **rejection**: UEM as printed clusters both domains anew and rejects a query whose nearest prototype "
     "has not merged, or that is farther from the gallery than the images of a merged pair are; for all other "
     "rows a query goes to its nearest gallery images and on to their nearest queries, and is rejected if "
-    "these are less like it than what four of five gallery images find on the same way. After a re-ranking "
-    "every row decides anew on the re-ranked embeddings"
+    "these are less like it than what four of five gallery images find on the same way; in UEM clusters have "
+    "half of the say. After a re-ranking every row decides anew on the re-ranked embeddings"
 )
 
 
@@ -52,7 +52,7 @@ def universal_markdown(
     parts += _ablation(tidy(ablation)) if ablation else []
     parts += coarse_classes(coarse)
     rules = protocol([*rows, *(ablation or []), *(coarse or [])]) + "\n" + REJECTION
-    parts += ["## Protocol", rules, "## Made with", made_with(rows)]
+    parts += ["## Protocol", rules, "## Made with", made_with([*rows, *(coarse or [])])]
     return "\n\n".join(parts) + "\n"
 
 

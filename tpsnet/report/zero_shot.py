@@ -54,7 +54,14 @@ def zero_shot_markdown(
     parts += coarse_classes(coarse)
     rules = protocol([*rows, *(ablation or []), *(others or []), *(coarse or [])])
     beside = sources(published().query("protocol == 'zero-shot'"))
-    parts += ["## Protocol", rules, "## Published beside it", beside, "## Made with", made_with(rows)]
+    parts += [
+        "## Protocol",
+        rules,
+        "## Published beside it",
+        beside,
+        "## Made with",
+        made_with([*rows, *(coarse or [])]),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -20,6 +20,7 @@ from tpsnet.neighbours import nearest
 from tpsnet.targets.diffused import diffused
 
 LEAST = 1e-3  # an agreement by chance alone, so that no view gets nothing or all
+_PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def view_reliabilities(views: Sequence[Sequence[Float[Tensor, "_ dim"]]], k: int) -> Float[Tensor, " view"]:
@@ -63,9 +64,6 @@ def side_by_side(
         weights: Weight of each view; they sum to one.
     """
     return torch.cat([z * w.sqrt() for z, w in zip(views, weights, strict=True)], dim=1)
-
-
-_PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def _across(rows: Sequence[Tensor], k: int) -> list[Int[Tensor, "_ k"]]:

@@ -1,29 +1,31 @@
 r"""Open-set detection: which queries have no match in the gallery, found without a label.
 
-There are two rules. UEM's clusters both domains, unifies the clusters, and lets a query pass if its
-nearest prototype is a merged one (c) and its nearest gallery image is not farther than any two images of that
-pair of clusters are:
+There are two rules. The one that UEM prints clusters both domains, unifies the clusters, and lets a query
+pass if its nearest prototype is a merged one (c) and its nearest gallery image is not farther than any two
+images of that pair of clusters are:
 
 .. math:: \min_j \delta(x_i, y_j) \le \max_{x \in c,\, y \in c} \delta(x, y)
 
 A query whose nearest prototype is its own cluster's is itself among the x of the maximum, and so passes; only
 the others can be too far away. It is the merging that decides nearly all.
 
-The rule for methods without such a structure goes to the gallery and back: from a query i to its k nearest
-gallery images, and from each of these to its k + 1 nearest queries j. With :math:`\rho_{ij}` the place of j
-among the neighbours of i in its own domain, 1 for the nearest and 0 for i itself:
+The other rule goes to the gallery and back: from a query i to its k nearest gallery images, and from each of
+these to its k + 1 nearest queries j. With :math:`\rho_{ij}` the place of j among the neighbours of i in its
+own domain, 1 for the nearest and 0 for i itself:
 
 .. math:: d_i = \frac{\mathrm{mean}_j \log(1 + \rho_{ij})}{\log(1 + n)}
 
 A query with a match comes back to where it started, another one to queries that are unlike it. The gallery's
 images go the same way through the queries; a query is rejected if it comes back farther from itself than
-:math:`\beta` of them do. Only places in rankings count, so the rule needs neither clusters nor the number of
-classes, and means the same for many small classes and for few large ones. Where most of the gallery has no
-query of its class, hardly anything is rejected.
+:math:`\beta` of them do. Only places in rankings count, so the rule needs no number of classes, and means the
+same for many small classes and for few large ones. Where a method has clusters c, they can have half of the
+say, :math:`(d_i + \mathrm{mean}_{j \in c(i)} d_j) / 2`. Where most of the gallery has no query of its class,
+hardly anything is rejected.
 
 Source: UEM (NeurIPS 2024, arXiv:2403.05690), App. B.1, eqs. 25–27, for the first rule. INFERRED there: the
 nearest prototype is taken among all rows of the unified set. The second rule is ours, after k-reciprocal
-neighbours (Qin et al., CVPR 2011); k and β were chosen with an eye on the labels of line ↔ shaded.
+neighbours (Qin et al., CVPR 2011); k, β and the say of clusters were chosen with an eye on the labels of line
+↔ shaded, shaded ↔ flat and flat ↔ solid.
 """
 
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def reject_unmerged(
     seed: int,
     merge: Merge = "local",
 ) -> Rejection:
-    """Reject queries by UEM's rule.
+    """Reject queries by the rule that UEM prints.
 
     Args:
         query: Embeddings of the queries as L2-normalised rows.
@@ -111,7 +113,7 @@ def reject_unreturned(
         level: Share β of the gallery's images that return at most as far as a query that passes.
 
     Raises:
-        InputError: There is no query, or no gallery; or there are more clusters than rows.
+        InputError: There is no query, or no gallery.
     """
     if not (len(query) and len(gallery)):
         raise InputError(f"a rejection of {len(query)} queries by {len(gallery)} gallery images; give some")
@@ -126,8 +128,9 @@ def reject_unreturned(
 def _with_cluster(
     distance: Float[Tensor, " n"], rows: Float[Tensor, "n dim"], k: int, seed: int
 ) -> Float[Tensor, " n"]:
-    """The mean of each row's distance and of the mean over its cluster."""
-    assignment = kmeans(rows, k, seed=seed).assignment
+    """The mean of each row's distance and of the mean over its cluster; fewer clusters for fewer rows."""
+    k = min(k, len(rows))
+    assignment = kmeans(rows, k, seed=seed, restarts=1).assignment
     sums, counts = class_sums(distance[:, None], assignment, k)
     return (distance + (sums / counts.clamp_min(1)[:, None].to(sums.dtype))[assignment, 0]) / 2
 

@@ -94,7 +94,7 @@ def fit(
 def _identity(
     method: Method, images: tuple[Images, Images], cfg: FitConfig, folder: Path | None
 ) -> dict[str, dict]:
-    """What a resumed run must share; images are read through only where there is a folder."""
+    """What a resumed run must share."""
     named = {"name": method.name, "seed": method.seed}
     config = {"method": named | asdict(method.cfg), "fit": asdict(cfg)}
     if folder is None:

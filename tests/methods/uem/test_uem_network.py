@@ -29,8 +29,13 @@ def trained(backbone, pair, exact) -> UEM:
     return method
 
 
-def test_memories_are_the_views_side_by_side(backbone, pair):
-    method = prepared(backbone, pair)
+def test_memories_are_the_views_through_the_maps_as_they_are(backbone, pair):
+    """Which a method that is trained on no longer has at zero."""
+    method = UEM(backbone, CONFIG)
+    with torch.no_grad():
+        for w in method.maps:
+            w.fill_(0.1)
+    method.prepare(pair)
     for d in range(2):
         everyone = torch.arange(len(pair[d]))
         torch.testing.assert_close(method.targets.bank(d), method(d, everyone))
@@ -80,6 +85,11 @@ def test_queries_are_rejected_by_where_they_and_their_clusters_come_back(trained
     expected = reject_unreturned(query, gallery, (CLASSES, CLASSES), seed=1)
     torch.testing.assert_close(found.distance, expected.distance)
     assert not torch.equal(found.distance, reject_unreturned(query, gallery).distance)
+
+
+def test_fewer_images_than_clusters_are_fewer_clusters(trained, unit):
+    found = trained.reject(unit(3, 4).float(), unit(2, 4).float(), seed=0)
+    assert found.distance.shape == (3,) and found.distance.isfinite().all()
 
 
 def test_views_of_moco_are_mapped_like_those_of_a_clip(moco, pair):

@@ -83,6 +83,11 @@ def test_rejection_counts_the_clusters_of_training_and_always_merges(backbone, p
     assert not method.reject(query, gallery, seed=1).rejected.all()
 
 
+def test_fewer_images_than_clusters_are_fewer_clusters(backbone, pair, unit):
+    found = prepared(backbone, pair).reject(unit(3, 4).float(), unit(2, 4).float(), seed=0)
+    assert found.distance.shape == (3,)
+
+
 def test_one_cluster_and_one_image_are_enough(backbone, pair):
     one = pair[0].subset([0])
     for domains, clusters in (((one, pair[1]), None), (pair, 1)):

@@ -7,7 +7,7 @@ from torch import Tensor
 from tpsnet.losses import inter_domain, inter_instance, prototype_contrast
 from tpsnet.methods.base import Stage
 from tpsnet.methods.clair.network import CLAIRNetwork
-from tpsnet.targets import class_means, momentum_update, side_by_side
+from tpsnet.targets import class_means, momentum_update
 from tpsnet.types import Batch
 
 
@@ -45,7 +45,8 @@ class ImageStage(Stage):
             targets.renew(self.method.texts, learned=True)
             self.named = True
         if epoch == 0:
-            rows = [side_by_side(views, self.method.weights) for views in targets.views]
+            with torch.no_grad():
+                rows = [self.method.join(self.method.mapped(views)) for views in targets.views]
             weighted = torch.cat(
                 [z * p.confidence[:, None] for z, p in zip(rows, targets.found, strict=True)]
             )

@@ -57,7 +57,7 @@ class CLAIRNetwork(ViewMaps):
         super().prepare(images)
         self.keep_texts()
         neighbours = max(1, min(self.cfg.neighbours, *(len(x) - 1 for x in images)))
-        views = self.look_at(images, neighbours, self.cfg.share)
+        views = self.prepare_views(images, neighbours, self.cfg.share)
         self.targets = TextPseudoLabels(views, self.domains, self.cfg, self.seed, self.oracle)
         self.targets.renew(self.texts, learned=False)
 

@@ -52,7 +52,7 @@ class MapStage(Stage):
         terms = {"nn": zero.clone(), "i2tce": zero.clone()}
         for batch in (first, second):
             d = batch.domain
-            mapped = method.mapped(method.seen(d, batch.index))
+            mapped = method.mapped(method.training_views(d, batch.index))
             z = method.join(mapped)
             for other in range(2):
                 drawn, related = self.targets.draw(batch.index, d, other, self.rng)

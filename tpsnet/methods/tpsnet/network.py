@@ -35,6 +35,6 @@ class ViewNetwork(Prompted, ViewMaps):
         super().prepare(images)
         cfg, third = self.cfg, min(map(len, images)) // (3 * self.cfg.clusters)
         neighbours = max(1, min(cfg.neighbours, third))
-        views = self.look_at(images, neighbours, cfg.share)
+        views = self.prepare_views(images, neighbours, cfg.share)
         rest = cfg.clusters, neighbours, cfg.share, self.seed
         self.targets = Neighbourhoods(views, self.weights, *rest)

@@ -24,7 +24,7 @@ class UnifyingConfig:
         idse_epochs: Length E of stage 1 in epochs; FOUND are 100 and 200 for other data and another backbone.
         cdsm_epochs: Length of stage 2 in epochs; FOUND is 50.
         alpha_floor: Prototypes are left alone while α(e) is below this.
-        lr: Learning rate of what is trained.
+        lr: Learning rate of the maps, or of the tower.
         classifier_lr: Learning rate of the domain classifier.
         batch_size: Images of each domain in a step; 64 is FOUND.
         start_weight: Weight of the untrained vector in an embedding, where the trained one has 1; the paper

@@ -26,6 +26,7 @@ class MemoryBanks(nn.Module):
         classifier: tells the domains apart in stage 2.
         unified: unified prototypes of either domain; empty while they do not count.
         labels: cluster of every image of either domain.
+        views: the vectors that the banks were made of, by domain and view, where there are any.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class MemoryBanks(nn.Module):
             self.register_buffer(f"bank{d}", banks[d])
             self.register_buffer(f"clusters{d}", clusters[d])
         self.unified: list[Unified] = []
+        self.views: list[list[Float[Tensor, "_ dim"]]] = []
         self.labels: list[Int[Tensor, " n"]] = []
 
     def train(self, mode: bool = True) -> "MemoryBanks":

@@ -1,5 +1,6 @@
 """The network of UEM: maps of frozen views, to which the unmapped views are added."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from tpsnet.backbone import Backbone, MoCo
 from tpsnet.methods.uem.config import UEMConfig
 from tpsnet.methods.uem.memory import MemoryBanks
 from tpsnet.methods.uem.unifying import Unifying
-from tpsnet.methods.views import ViewMaps, through
+from tpsnet.methods.views import ViewMaps, apply_maps
 from tpsnet.targets import Rejection, paired_centres, reject_unreturned, side_by_side
 from tpsnet.types import Batch, Images
 
@@ -41,9 +42,10 @@ class UEMNetwork(Unifying, ViewMaps):
         """
         super().prepare(images)
         neighbours = max(1, min(self.cfg.neighbours, *(len(x) - 1 for x in images)))
-        views = self.look_at(images, neighbours, self.cfg.share)
-        banks = [side_by_side(rows, self.weights) for rows in views]
-        clusters = self.count_clusters(images, banks)
+        views = self.prepare_views(images, neighbours, self.cfg.share)
+        with torch.no_grad():
+            banks = [self.join(self.mapped(rows)) for rows in views]
+        clusters = self.first_clusters(images, banks)
         self.targets = MemoryBanks(banks, clusters, self.maps, self.cfg, self.seed)
         self.targets.views = views
 
@@ -55,13 +57,15 @@ class UEMNetwork(Unifying, ViewMaps):
 
     def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
         """See ``Unifying.encode``."""
-        return self.join(through(self.seen(batch.domain, batch.index), weights or self.maps))
+        return self.join(apply_maps(self.training_views(batch.domain, batch.index), weights or self.maps))
 
     def reject(
         self, query: Float[Tensor, "query dim"], gallery: Float[Tensor, "gallery dim"], *, seed: int
     ) -> Rejection:
         """By the way to the gallery and back, in which clusters have a say; as many as training had."""
-        return reject_unreturned(query, gallery, tuple(self.n_clusters.tolist()), seed=seed)
+        clusters = tuple(self.n_clusters.tolist())
+        found = reject_unreturned(query.to(self.device), gallery.to(self.device), clusters, seed=seed)
+        return Rejection(found.rejected.cpu(), found.distance.cpu(), found.threshold.cpu())
 
     def embedding(self, views: list[Float[Tensor, "n dim"]], domain: int) -> Float[Tensor, "n views_dim"]:
         """The trained rows plus ``start_weight`` times the untrained ones."""

@@ -49,7 +49,7 @@ class Unifying(Method):
         """
         raise NotImplementedError
 
-    def count_clusters(
+    def first_clusters(
         self, images: Sequence[Images], banks: Sequence[Float[Tensor, "_ dim"]]
     ) -> list[Float[Tensor, "_ dim"]]:
         """Centres of the first clusters of both domains, as many as the config says or the elbow counts.

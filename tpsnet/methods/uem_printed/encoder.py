@@ -45,7 +45,7 @@ class UEMEncoder(Unifying):
         means = [embed_all(self.given.encode_image, x, device=self.device).mean(dim=0) for x in images]
         self.offset.copy_(torch.stack(means).mean(dim=0))
         banks = [embed_all(self, x, device=self.device).to(self.device) for x in images]
-        clusters = self.count_clusters(images, banks)
+        clusters = self.first_clusters(images, banks)
         self.targets = MemoryBanks(banks, clusters, self.given.tower, self.cfg, self.seed)
 
     @property
@@ -81,10 +81,12 @@ class UEMEncoder(Unifying):
         *,
         seed: int,
     ) -> Rejection:
-        """UEM's own rule, see ``targets.reject_unmerged``; it counts clusters itself.
+        """The paper's rule, see ``targets.reject_unmerged``, with as many clusters as training had.
 
         It merges prototypes also for a UEM that was trained without merging: else every query would be
         rejected.
         """
         merge = "local" if self.cfg.merge == "none" else self.cfg.merge
-        return reject_unmerged(query, gallery, tuple(self.n_clusters.tolist()), seed=seed, merge=merge)
+        counted = zip(self.n_clusters.tolist(), (query, gallery), strict=True)
+        clusters = tuple(min(k, len(rows)) for k, rows in counted)
+        return reject_unmerged(query, gallery, clusters, seed=seed, merge=merge)
