@@ -125,19 +125,6 @@ def test_prototypes_are_renewed_in_every_epoch(stage):
         assert len(stage.targets.unified) == len(stage.targets.labels) == 2
 
 
-def test_memory_banks_follow_every_step(backbone, pair):
-    stage = made(backbone, pair)
-    before, batches = [stage.targets.bank(d).clone() for d in range(2)], first_images(pair, 9)
-    with torch.no_grad():
-        z = [stage.method.encode(batch) for batch in batches]
-    step(stage, batches)
-    for d in range(2):
-        expected = F.normalize(0.9 * before[d][:9] + 0.1 * z[d], dim=1)
-        torch.testing.assert_close(stage.targets.bank(d)[:9], expected)
-        assert (expected - before[d][:9]).abs().max() > 1e-4
-        assert torch.equal(stage.targets.bank(d)[9:], before[d][9:])
-
-
 @pytest.mark.parametrize("form", CONFIGS)
 def test_weights_and_classifier_are_trained_at_their_rates(backbone, pair, form):
     method = prepared(backbone, pair, form, lr=0.5, classifier_lr=0.25)

@@ -1,4 +1,4 @@
-"""UEM on frozen views: where it starts, what is added, how clusters are counted, any backbone."""
+"""UEM on frozen views: what its memories are, what is added, which queries are rejected, any backbone."""
 
 import dataclasses
 
@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from pictures import CLASSES
 
-from tpsnet.errors import InputError
 from tpsnet.methods import UEM, UEMConfig
-from tpsnet.targets import elbow, elbow_grid, reject_unreturned
+from tpsnet.targets import reject_unreturned
 from tpsnet.training import fit
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -53,31 +52,6 @@ def test_the_untrained_vector_is_added_by_its_weight(backbone, pair, trained):
         torch.testing.assert_close(found[weight], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_elbow_counts_clusters_where_the_config_does_not(backbone, pair):
-    method = prepared(backbone, pair, clusters=None)
-    banks = [method.targets.bank(d) for d in range(2)]
-    counted = [elbow(bank, elbow_grid(len(bank)), seed=0).k for bank in banks]
-    assert method.n_clusters.tolist() == counted
-    assert [len(method.targets.clusters(d)) for d in range(2)] == counted
-    assert prepared(backbone, pair, clusters=3).n_clusters.tolist() == [3, 3]
-
-
-def test_one_cluster_and_one_image_are_enough(backbone, pair):
-    one = pair[0].subset([0])
-    for domains, clusters in (((one, pair[1]), None), (pair, 1)):
-        method = UEM(backbone, dataclasses.replace(CONFIG, clusters=clusters), seed=1)
-        rows = fit(method, domains)
-        assert all(torch.isfinite(torch.tensor(row["losses"]["loss"])) for row in rows)
-        assert method.embed(domains[0]).isfinite().all()
-
-
-def test_more_clusters_than_images_is_one_line(backbone, pair):
-    with pytest.raises(
-        InputError, match=r"^domain 'shaded' has 20 images for 21 clusters; ask for fewer clus"
-    ):
-        prepared(backbone, pair, clusters=21)
-
-
 def test_queries_are_rejected_by_where_they_and_their_clusters_come_back(trained, unit):
     """In as many clusters as training had."""
     query, gallery = unit(30, 4).float(), unit(25, 4).float()
@@ -85,11 +59,6 @@ def test_queries_are_rejected_by_where_they_and_their_clusters_come_back(trained
     expected = reject_unreturned(query, gallery, (CLASSES, CLASSES), seed=1)
     torch.testing.assert_close(found.distance, expected.distance)
     assert not torch.equal(found.distance, reject_unreturned(query, gallery).distance)
-
-
-def test_fewer_images_than_clusters_are_fewer_clusters(trained, unit):
-    found = trained.reject(unit(3, 4).float(), unit(2, 4).float(), seed=0)
-    assert found.distance.shape == (3,) and found.distance.isfinite().all()
 
 
 def test_views_of_moco_are_mapped_like_those_of_a_clip(moco, pair):

@@ -1,4 +1,4 @@
-"""UEM as printed: what an embedding is made of, how clusters are counted, and which queries are rejected."""
+"""UEM as printed: what an embedding is made of, and which queries are rejected."""
 
 import dataclasses
 
@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from pictures import CLASSES
 
 from tpsnet.backbone import embed_all
-from tpsnet.errors import InputError
 from tpsnet.methods import UEMPrinted, UEMPrintedConfig
-from tpsnet.targets import elbow, elbow_grid, reject_unmerged
+from tpsnet.targets import reject_unmerged
 from tpsnet.training import fit
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -60,15 +59,6 @@ def test_another_tower_takes_the_place_of_the_trained_one(pair, trained, backbon
         assert (trained(images) - expected).abs().max() > 1e-2
 
 
-def test_the_elbow_counts_clusters_where_the_config_does_not(backbone, pair):
-    method = prepared(backbone, pair, clusters=None)
-    banks = [method.targets.bank(d) for d in range(2)]
-    counted = [elbow(bank, elbow_grid(len(bank)), seed=0).k for bank in banks]
-    assert method.n_clusters.tolist() == counted
-    assert [len(method.targets.clusters(d)) for d in range(2)] == counted
-    assert prepared(backbone, pair, clusters=3).n_clusters.tolist() == [3, 3]
-
-
 @pytest.mark.parametrize("merge", ["none", "local", "global"])
 def test_rejection_counts_the_clusters_of_training_and_always_merges(backbone, pair, merge, unit):
     """Also for a UEM that was trained without merging, for which every query would be rejected."""
@@ -81,28 +71,6 @@ def test_rejection_counts_the_clusters_of_training_and_always_merges(backbone, p
         assert torch.equal(found.rejected, expected.rejected)
         assert torch.equal(found.threshold, expected.threshold)
     assert not method.reject(query, gallery, seed=1).rejected.all()
-
-
-def test_fewer_images_than_clusters_are_fewer_clusters(backbone, pair, unit):
-    found = prepared(backbone, pair).reject(unit(3, 4).float(), unit(2, 4).float(), seed=0)
-    assert found.distance.shape == (3,)
-
-
-def test_one_cluster_and_one_image_are_enough(backbone, pair):
-    one = pair[0].subset([0])
-    for domains, clusters in (((one, pair[1]), None), (pair, 1)):
-        changes = {"clusters": clusters, "idse_epochs": 1, "cdsm_epochs": 1}
-        method = UEMPrinted(backbone, dataclasses.replace(CONFIG, **changes), seed=1)
-        rows = fit(method, domains)
-        assert all(torch.isfinite(torch.tensor(row["losses"]["loss"])) for row in rows)
-        assert method.embed(domains[0]).isfinite().all()
-
-
-def test_more_clusters_than_images_is_one_line(backbone, pair):
-    with pytest.raises(
-        InputError, match=r"^domain 'shaded' has 20 images for 21 clusters; ask for fewer clus"
-    ):
-        prepared(backbone, pair, clusters=21)
 
 
 def test_a_resnet_of_moco_is_trained_like_a_clip(moco, pair):
