@@ -7,6 +7,8 @@
 #   make lab         JupyterLab          make bench    benchmarks/          make assets   images and CLIP anew
 
 PYTHON ?= python3
+# An empty one would leave lines that begin with "-", which make takes for an order to ignore errors.
+override PYTHON := $(or $(strip $(PYTHON)),python3)
 PY := .venv/bin/python
 READY := .venv/.complete
 
@@ -30,7 +32,9 @@ check: $(READY)
 	@$(PY) -m tools.house_rules
 
 bench: $(READY)
-	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" || exit 1; done
+	@failed=; for file in benchmarks/*.py; do name=$$(basename "$$file" .py); echo "== $$name"; \
+		$(PY) -m "benchmarks.$$name" || failed="$$failed $$name"; done; \
+		[ -z "$$failed" ] || { echo "These failed:$$failed" >&2; exit 1; }
 
 assets: $(READY)
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[assets]'

@@ -3,16 +3,14 @@
 Both sides give the same loss (asserted), on the embedded CLIP.
 """
 
-import statistics
-import time
-from functools import partial
-
 import torch
+import tyro
 
+from tools.timing import fastest, machine, table
 from tpsnet.backbone import Backbone, DomainPrompts, load_backbone
 from tpsnet.losses import image_to_text
 
-CLASSES, TEMPERATURE, ROUNDS = 65, 0.05, 7
+CLASSES, TEMPERATURE = 65, 0.05
 
 
 def per_class(prompts: DomainPrompts, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -29,31 +27,29 @@ def per_sample(
     return image_to_text(images, texts[first], labels, temperature=TEMPERATURE)
 
 
-def seconds(way, *args: torch.Tensor) -> float:
-    """Of one forward and backward pass."""
-    start = time.perf_counter()
-    way(*args).backward()
-    return time.perf_counter() - start
+def main(quick: bool = False) -> None:
+    """Print the ratio at two batch sizes.
 
-
-def main() -> None:
-    """Print the ratio at two batch sizes, the median of alternating rounds."""
-    backbone = load_backbone()
-    slow_way, rng = partial(per_sample, backbone), torch.Generator().manual_seed(0)
-    print(f"{CLASSES} classes, forward and backward, medians of {ROUNDS} alternating rounds")
-    for batch in (128, 512):
+    Args:
+        quick: Whether a small part is enough, to see that it runs.
+    """
+    backbone, rng = load_backbone(), torch.Generator().manual_seed(0)
+    print(machine(), f"{CLASSES} classes, forward and backward\n", sep="; ")
+    rows = []
+    for batch in (128,) if quick else (128, 512):
         prompts = DomainPrompts(backbone, CLASSES)
         labels = torch.arange(batch) % CLASSES
         images = torch.nn.functional.normalize(torch.randn(batch, backbone.dim, generator=rng), dim=1)
-        ours = per_class(prompts, images, labels)
-        torch.testing.assert_close(ours, slow_way(prompts, images, labels), atol=1e-4, rtol=1e-4)
-        pairs = [
-            (seconds(slow_way, prompts, images, labels), seconds(per_class, prompts, images, labels))
-            for _ in range(ROUNDS)
-        ]
-        slow, fast = (statistics.median(times) for times in zip(*pairs, strict=True))
-        print(f"batch {batch}: one pass per sample / one pass per class = {slow / fast:.1f}×")
+        given = prompts, images, labels
+        torch.testing.assert_close(per_class(*given), per_sample(backbone, *given), atol=1e-4, rtol=1e-4)
+        ways = {
+            "sample": lambda given=given: per_sample(backbone, *given).backward(),
+            "class": lambda given=given: per_class(*given).backward(),
+        }
+        taken = fastest(ways, 1 if quick else 5)
+        rows.append([batch, taken["sample"], taken["class"], taken["sample"] / taken["class"]])
+    table(["batch", "a text a sample, s", "a text a class, s", "ratio"], rows)
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -1,14 +1,25 @@
 """Files that are there whole or not at all, and one line where they cannot be read or written."""
 
+import os
 import resource
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from tpsnet.errors import InputError
-from tpsnet.io import read_json, read_tensors, replacing, write_json, write_tensors, write_text
+from tpsnet.io import (
+    read_json,
+    read_json_lines,
+    read_tensors,
+    read_text,
+    replacing,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 @contextmanager
@@ -124,10 +135,21 @@ def test_json_comes_back_as_it_was(tmp_path):
     assert "Größe ↔" in text and text.endswith("}\n") and text.count("\n") > 5  # a person can read it
 
 
+def test_a_file_name_that_is_no_utf8_comes_back_and_is_shown_in_pages(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xff.png")
+    write_json(tmp_path / "paths.json", {"path": name, name: 1})
+    assert read_json(tmp_path / "paths.json") == {"path": name, name: 1}
+    write_text(tmp_path / "page.md", f"| {name} |")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == "| caf\\udce9 \\udcff.png |"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, r"^cannot read .*No such file.*; name another file$"),
+        (None, r"^cannot read .*No such file.*; check the path$"),
+        (b"\0", r"^cannot read .*; name another file$"),
+        (b'{"a": ' + 10**5 * b"[", r"^cannot read .*nested too deep.*; name another file$"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"is a git-lfs pointer.*; run `git lfs pull`"),
         (b'{"half": ', r"^cannot read .*; name another file$"),
         (b"\xff\xfe", r"^cannot read .*; name another file$"),
         (b"[1, 2]", r"holds no JSON object; name another file$"),
@@ -168,17 +190,84 @@ def test_tensors_that_cannot_be_read_are_one_line(tmp_path):
 
     whole = tmp_path / "whole.safetensors"
     write_tensors(whole, {"x": torch.zeros(100)}, {})
-    files = {
-        name: tmp_path / f"{name}.safetensors" for name in ("missing", "cut", "empty", "text", "foreign")
-    }
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("cut", "empty", "text", "foreign", "list")}
     files["cut"].write_bytes(whole.read_bytes()[:-1])
     files["empty"].touch()
     files["text"].write_text("no tensors")
     save_file({"x": torch.zeros(1)}, files["foreign"])
-    for file in [*files.values(), tmp_path]:
+    save_file({"x": torch.zeros(1)}, files["list"], {"meta": "[1]"})
+    for file in files.values():
         with pytest.raises(InputError, match=f"^cannot read {file} .*; train again$") as caught:
             read_tensors(file, "train again")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_json, read_tensors, read_json_lines, read_text])
+def test_what_is_no_file_is_not_opened_and_not_to_be_removed(tmp_path, read):
+    """A pipe has no end, and "remove it" is no advice for what is not there."""
+    os.mkfifo(tmp_path / "pipe")
+    places = {
+        tmp_path / "pipe": "no regular file",
+        tmp_path: "no regular file",
+        tmp_path / "gone": "No such file",
+    }
+    for path, reason in places.items():
+        with pytest.raises(
+            InputError, match=rf"^cannot read {path} \(.*{reason}.*\); (name a file|check the path)$"
+        ):
+            read(path)
+
+
+@dataclass
+class Head:
+    rows: list
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path):
+    """In a number, a name or the meta data; only in the padding of the head it says nothing."""
+    file = tmp_path / "x.safetensors"
+    write_tensors(file, {"x": torch.arange(5.0), "flags": torch.tensor([True, False])}, {"rows": ["a", 0.5]})
+    whole, before = file.read_bytes(), read_tensors(file, kind=Head)
+    for place in range(len(whole)):
+        file.write_bytes(flipped(whole, place))
+        with suppress(InputError):
+            tensors, meta = read_tensors(file, kind=Head)
+            assert meta == before[1] and all(torch.equal(tensors[name], t) for name, t in before[0].items())
+            assert whole[place : place + 1] in b' ,:{}"' or place < 8
+    file.write_bytes(flipped(whole, len(whole) - 1))
+    with pytest.raises(InputError, match=r"its checksum is wrong"):
+        read_tensors(file)
+
+
+def test_a_file_without_a_checksum_is_read(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.ones(1)}, tmp_path / "x", {"meta": '{"old": true}'})
+    assert read_tensors(tmp_path / "x") == ({"x": torch.ones(1)}, {"old": True})
+
+
+def test_meta_data_of_another_form_are_one_line(tmp_path):
+    write_tensors(tmp_path / "x", {}, {"rows": ["a", "b"]})
+    with pytest.raises(InputError, match=r"x: rows\.0: .*valid integer.*, not 'a'; train again$"):
+        read_tensors(tmp_path / "x", "train again", dict[str, list[int]])
+
+
+def test_lines_of_json(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"a": 1}\n\n{"a": 2}\n{"a"')
+    assert read_json_lines(file) == [{"a": 1}, {"a": 2}]  # a kill has cut the last one
+    for text, reason in (
+        ('{"a": 1}\n{"a"\n', "line 2 .*; remove the line"),
+        ("[]\n", "line 1: .*valid dictionary, not \\[\\]; remove the line"),
+        ('{"a": 1}\n"text"', "line 2: .*valid dictionary, not 'text'; remove the line"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=reason):
+            read_json_lines(file)
 
 
 @pytest.mark.parametrize("size", [0, 100, 5000])

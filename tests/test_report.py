@@ -1,12 +1,19 @@
 """The pages of results: means, deviations and cards from rows made by hand."""
 
 import dataclasses
+import json
 import math
+import re
+from pathlib import Path
 
 import pytest
+from hostile import MARKUP, NAMES, text
 
+from tpsnet.errors import InputError
+from tpsnet.escape import printable
 from tpsnet.evaluation import Facts, ProtocolCard, Scores, definition
 from tpsnet.report import (
+    check_row,
     comparison_markdown,
     results_markdown,
     shortfalls,
@@ -14,6 +21,7 @@ from tpsnet.report import (
     universal_markdown,
     zero_shot_markdown,
 )
+from tpsnet.viz.document import markdown
 
 PLAIN = ("P@1", "P@5", "P@15", "plain P@1", "plain P@5", "plain P@15", "mAP")
 
@@ -252,10 +260,12 @@ def test_a_comparison_names_what_is_missing_and_what_differs():
     assert "|  | closed: mAP | closed: P@1 | open: mAP | open: P@1 | open: H-score |" in page
     assert "| TPSNet | 60.0 | 70.0 | – | – | – | – | – |" in page
     assert "| UEM | – | – | 40.0 | 70.0 | 61.5 |" in page
-    assert "| TPSNet, closed | P@1 70.0 | P@1 84.5 | Office-Home" in page
-    here, there = "mAP 40.0, rejected without a match 80.0", "mAP 50.2, rejected without a match 86.7"
-    assert f"| UEM, open | {here} | {there} |" in page
-    assert "| UEM, partial | – | mAP 46.0 |" in page and "| CLAIR, zero-shot | mAP 60.0 | – |" in page
+    ours, theirs = page.split("**As published**, on other images and another backbone, so not to be compared")
+    assert "84.5" not in ours and "| TPSNet, closed | P@1 84.5 | Office-Home" in theirs
+    assert "| UEM, open | mAP 50.2, rejected without a match 86.7 | Office-Home" in theirs
+    assert "| UEM, open | mAP 77.4, rejected without a match 92.5 | Office-31" in theirs
+    assert "| UEM, partial | mAP 46.0 | Office-Home" in theirs and "| CLAIR, zero-shot | – | its" in theirs
+    assert "40.0" not in theirs and "70.0" not in theirs
     assert "SEL" not in page and "CLAIR" not in comparison_markdown(scores)
 
 
@@ -265,7 +275,7 @@ def test_a_comparison_has_a_second_table_after_a_re_ranking():
     page = comparison_markdown({"closed": {"TPSNet": plain}}, {"closed": {"TPSNet": better}})
     embedded, reranked = page.split("**Re-ranked**")
     assert "| TPSNet | 60.0 | 70.0 |" in embedded and "| TPSNet | 65.0 | 70.0 |" in reranked
-    assert "| TPSNet, closed | P@1 70.0 |" in reranked
+    assert "| TPSNet, closed | P@1 84.5 |" in reranked
 
 
 @pytest.mark.parametrize("missing", ["P@1", "H-score"])
@@ -274,4 +284,85 @@ def test_a_comparison_of_one_protocol_has_the_columns_that_are_there(missing):
     scores = {"closed": {"TPSNet": Scores({} if missing == "P@1" else {1: 70.0}, {}, 60.0, facts)}}
     page = comparison_markdown(scores)
     assert "| closed: mAP |" in page and f"closed: {missing} |" not in page
-    assert "as published" not in comparison_markdown({"closed": {"frozen CLIP": scores["closed"]["TPSNet"]}})
+    assert "As published" not in comparison_markdown({"closed": {"frozen CLIP": scores["closed"]["TPSNet"]}})
+
+
+def test_a_page_of_other_depths_does_without_the_first_result_and_says_what_is_left_out():
+    """As `--ks 50` asks for; rows of an earlier table do not say what was left out."""
+    rows = json.loads(json.dumps(ROWS))
+    for d in (d for one in rows for d in one["directions"]):
+        d["card"]["left_out"] = [50]
+        for metrics in (d["metrics"], d["card"]["metrics"], *d["reranked"].values()):
+            for name in [name for name in metrics if name != "mAP"]:
+                del metrics[name]
+    page = results_markdown(rows)
+    assert (
+        "- **left out**: k = 50, beyond the gallery of 18" in page
+        and "P@1" not in page.split("## Published")[0]
+    )
+    for d in rows[0]["directions"]:
+        del d["card"]["left_out"]
+    assert "- **left out**" in results_markdown(rows)
+
+
+def hostile_pages(name: str) -> dict[str, str]:
+    """Every page, with methods, domains, protocols, re-rankings and machines called ``name``."""
+    pair, rows = (name, f"{name} other"), []
+    for method, value, seeds in ((f"{name} baseline", 30.0, []), (name, 40.0, [0])):
+        for kind in ("all", "unseen"):
+            done = row(method, 0, value, value) | {"pair": list(pair), "machine": name, "protocol": name}
+            for d, (query, gallery) in zip(done["directions"], (pair, pair[::-1]), strict=True):
+                told = {"query_domain": query, "gallery_domain": gallery, "label_spaces": name, "split": name}
+                told |= {"seeds": seeds, "epoch": name, "engine": name, "rerankings": {name: name}}
+                d |= {"query": query, "gallery": gallery, "kind": kind, "card": d["card"] | told}
+                d["metrics"] = {metric: d["metrics"][metric] for metric in ("mAP", "P@1")}
+                d["reranked"] = {name: d["metrics"]}
+            rows.append(done)
+    scores = {name: {name: Scores({1: 70.0}, {1: 70.0}, 60.0, Facts(*pair, 4, 4, 2, 0, "torch"))}}
+    return {
+        "results": results_markdown(rows, rows),
+        "universal": universal_markdown(rows, rows, rows),
+        "zero-shot": zero_shot_markdown(rows, rows, rows, rows),
+        "comparison": comparison_markdown(scores, scores),
+    }
+
+
+def test_on_every_page_a_name_is_text(monkeypatch):
+    """The pages are those of ordinary names, element by element, but for the code that odd signs stand in."""
+
+    def elements(page: str) -> list[str]:
+        return re.findall("<(?!code|/code)[^>]*>", page)
+
+    monkeypatch.setattr("tpsnet.report.parts._commit", lambda: "abc")
+    name = " · ".join(NAMES)
+    plain = hostile_pages("line")
+    for which, page in hostile_pages(name).items():
+        ours = markdown(page)
+        assert elements(ours) == elements(markdown(plain[which])), which
+        assert printable(name).strip() in text(ours), which
+
+
+def test_the_shortfall_of_a_hostile_name_is_plain_text():
+    low = row(MARKUP, 0, 10.0, 10.0)
+    assert shortfalls([ROWS[0], low])[0].startswith(f"{MARKUP} ends 30.0 mAP below frozen CLIP")
+
+
+def test_a_row_that_no_page_can_be_made_of_is_one_line():
+    check_row(ROWS[0], Path("rows.jsonl"))
+    way = ROWS[0]["directions"][0]
+    for changes, reason in (
+        ({"machine": None}, "row.machine: .*valid string, not None"),
+        ({"pair": ["line"]}, r"row.pair.1: Field required"),
+        ({"directions": []}, "row.directions: .*at least 1"),
+        ({"directions": [{"query": "line"}]}, r"row\.directions\.0\.gallery: Field required"),
+        ({"directions": [way | {"metrics": {"mAP": "high"}}]}, r"metrics\.mAP: .*not 'high'"),
+        ({"directions": [way | {"reranked": 3}]}, r"directions\.0\.reranked: .*not 3"),
+        ({"directions": [way | {"card": {"seeds": 3}}]}, r"directions\.0\.card"),
+        (
+            {"directions": [way | {"card": way["card"] | {"more": 3}}]},
+            r"no field row\.directions\.0\.card\.more",
+        ),
+    ):
+        with pytest.raises(InputError, match=reason) as caught:
+            check_row(ROWS[0] | changes, Path("rows.jsonl"))
+        assert "\n" not in str(caught.value) and "rows.jsonl" in str(caught.value)

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, requires, version
@@ -67,7 +69,10 @@ def imported(folder: str) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("tpsnet", ["cpu"]), *((f, list(EXTRAS)) for f in ("tools", "tests", "benchmarks"))],
+    [
+        ("tpsnet", ["cpu", "milvus-lite", "cluster"]),
+        *((f, list(EXTRAS)) for f in ("tools", "tests", "benchmarks")),
+    ],
 )
 def test_what_is_imported_is_declared(folder, extras):
     lines = chain(PROJECT["dependencies"], *(EXTRAS[extra] for extra in extras))
@@ -125,6 +130,14 @@ def test_the_python_versions_agree():
     ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["target-version"]
     assert ruff == "py" + floor.replace(".", "")
     assert f"({floor.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
+
+
+def test_an_empty_python_is_the_usual_one(tmp_path):
+    """Else the lines begin with "-c", and make ignores that they fail."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(["make", "-n", "PYTHON=", "test"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "python3 -m venv .venv" in done.stdout
 
 
 def test_make_names_no_package_index():

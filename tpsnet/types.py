@@ -4,18 +4,61 @@
 whatever trains on them is unsupervised by construction.
 """
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from tpsnet.errors import InputError
-from tpsnet.io import read_tensors, write_tensors
+from tpsnet.io import RowFile, crc32, joined_crc32, read_tensors, write_tensors
+
+UNLABELLED = ("unlabelled",)  # the class table of images that nobody labelled
+HALVES = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How an image becomes as large as a network takes it, as open_clip's preprocessing names it.
+
+    Attributes:
+        size: Side of a square in px, or height and width.
+        mode: ``"shortest"`` makes the image as small as it may be to cover the size and cuts out the centre,
+            ``"longest"`` makes it as large as it may be to fit in and pads the rest, ``"squash"`` brings
+            each side to its length.
+        interpolation: How pixels are weighed; both kinds are antialiased.
+        fill: Grey of the padding under ``"longest"``, from 0 to 255.
+    """
+
+    size: int | tuple[int, int]
+    mode: Literal["shortest", "longest", "squash"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) and self.size[0] == self.size[1]:
+            object.__setattr__(self, "size", self.size[0])
+
+    def __str__(self) -> str:
+        size = f"{self.size}" if isinstance(self.size, int) else "{}x{}".format(*self.size)
+        padding = f" {self.fill}" if self.mode == "longest" else ""
+        return size if self.plain else f"{size} {self.mode} {self.interpolation}{padding}"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is what CLIP models mostly take: a square of shorter side and centre, bicubic."""
+        square = isinstance(self.size, int)
+        return square and self.mode == "shortest" and self.interpolation == "bicubic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +88,71 @@ class Domain:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The decoded images of one domain without their labels: all that a method may see."""
+    """The decoded images of one domain without their labels: all that a method may see.
+
+    Pixels are read by batch, ``images[index]`` or ``images.split(256)``, and need not fit into memory: a part
+    of the images is a list of rows, not a copy.
+
+    Attributes:
+        name: Name of the domain.
+        stored: Pixels, RGB from 0 to 255: in memory, or in the file of the cache.
+        rows: Which of the stored ones these images are, in their order; ``None`` for all as they are stored.
+    """
 
     name: str
-    pixels: UInt8[Tensor, "n 3 size size"]
+    stored: UInt8[Tensor, "m 3 height width"] | RowFile
+    rows: Int[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.stored if self.rows is None else self.rows)
+
+    def __getitem__(
+        self, index: int | slice | Sequence[int] | Int[Tensor, "*batch"]
+    ) -> UInt8[Tensor, "*batch 3 height width"]:
+        """Pixels of the images at some positions; what is read of a file is memory of its own."""
+        if self.rows is None and isinstance(self.stored, Tensor):
+            return self.stored[index]
+        places = self._places[index]
+        if isinstance(self.stored, Tensor):
+            return self.stored[places]
+        return torch.from_numpy(self.stored.read(places.view(-1).numpy())).view(
+            *places.shape, *self.shape[1:]
+        )
+
+    def split(self, size: int) -> Iterator[UInt8[Tensor, "batch 3 height width"]]:
+        """The pixels in order, ``size`` images at a time."""
+        for start in range(0, max(1, len(self)), size):
+            yield self[start : start + size]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Number of images, 3, height and width."""
+        of_one = self.stored.shape[1:] if isinstance(self.stored, Tensor) else self.stored.shape
+        return len(self), *of_one
+
+    @property
+    def pixels(self) -> UInt8[Tensor, "n 3 height width"]:
+        """All pixels as one tensor in memory: for few images."""
+        return self[:]
 
     @cached_property
     def identity(self) -> str:
-        """Name, number and checksum of the images, which are read through for it once."""
-        checksum = zlib.crc32(self.pixels.cpu().contiguous().numpy())
+        """Name, number and CRC-32 of the pixels; the cache has recorded it for each image."""
+        if isinstance(self.stored, RowFile):
+            checksum = joined_crc32(self.stored.crcs[self._places.numpy()].tolist(), self.stored.row)
+        else:
+            checksum = 0
+            for part in self.split(256):
+                checksum = crc32(part, checksum)
         return f"{self.name}, {len(self)} images, {checksum:08x}"
+
+    @cached_property
+    def _places(self) -> Int[Tensor, " n"]:
+        return torch.arange(len(self.stored)) if self.rows is None else self.rows
 
     def subset(self, keep: Sequence[int]) -> "Images":
         """The images at the positions ``keep``, in that order."""
-        return Images(self.name, self.pixels[list(keep)])
+        return Images(self.name, self.stored, self._places[list(keep)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +166,8 @@ class Batch:
         domain: Number of the domain: 0 for the first of the pair, 1 for the second.
     """
 
-    view1: Float[Tensor, "batch 3 size size"] | None
-    view2: Float[Tensor, "batch 3 size size"] | None
+    view1: Float[Tensor, "batch 3 height width"] | None
+    view2: Float[Tensor, "batch 3 height width"] | None
     index: Int[Tensor, " batch"]
     domain: int
 
@@ -87,7 +178,8 @@ class Embeddings:
 
     Attributes:
         domain: Name of the domain.
-        vectors: One L2-normalised row per image; anything else is refused.
+        vectors: One L2-normalised row per image; anything else is refused. Rows in half precision become
+            float32 and are normalised again, gradients are left behind, and NumPy's arrays become tensors.
         labels: Class id of each image, for evaluation.
         class_names: The class table.
         paths: Files of the images, in the order of the rows.
@@ -103,6 +195,12 @@ class Embeddings:
     rejected: Bool[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("vectors", "labels", "rejected"):
+            value = getattr(self, name)
+            value = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            if isinstance(value, Tensor):
+                object.__setattr__(self, name, value.detach())
+        self._check_kinds()
         n = len(self.vectors)
         rejections = n if self.rejected is None else len(self.rejected)
         if not (n == len(self.labels) == len(self.paths) == rejections):
@@ -112,18 +210,48 @@ class Embeddings:
             )
         if not n:
             raise InputError(f"embeddings of {self.domain!r}: no images")
-        norms = self.vectors.double().norm(dim=1)
-        if not bool(((norms - 1).abs() < 1e-3).all()):  # NaN fails the comparison too
+        self._normalise()
+        if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.class_names):
+            raise InputError(f"embeddings of {self.domain!r}: a label outside the class table")
+
+    def _check_kinds(self) -> None:
+        kinds = {
+            "vectors": (2, "floating-point numbers"),
+            "labels": (1, "integers"),
+            "rejected": (1, "booleans"),
+        }
+        for name, (axes, kind) in kinds.items():
+            value = getattr(self, name)
+            if name == "rejected" and value is None:
+                continue
+            if not isinstance(value, Tensor) or value.ndim != axes or _kind(value) != kind:
+                shown = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
+                raise InputError(
+                    f"embeddings of {self.domain!r}: {name} are {shown}; give a tensor of {kind} with {axes} "
+                    f"{'axis' if axes == 1 else 'axes'}"
+                )
+
+    def _normalise(self) -> None:
+        """Refuse rows that are not of unit length, and bring half precision to float32."""
+        norms = torch.cat([some.double().norm(dim=1) for some in self.vectors.split(4096)])  # no copy of all
+        # Each number is off by half a step of its type at most, and so is the norm.
+        tolerance = max(1e-3, torch.finfo(self.vectors.dtype).eps)
+        if not bool(((norms - 1).abs() < tolerance).all()):  # NaN fails the comparison too
             worst = int((norms - 1).abs().nan_to_num(nan=torch.inf).argmax())
             raise InputError(
                 f"embeddings of {self.domain!r}: row {worst} has norm {norms[worst]:.4g}, not 1; "
                 "normalise the rows and look for NaN"
             )
-        if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.class_names):
-            raise InputError(f"embeddings of {self.domain!r}: a label outside the class table")
+        if self.vectors.dtype in HALVES:
+            object.__setattr__(self, "vectors", self.vectors.float() / norms.float()[:, None])
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have classes."""
+        return self.class_names != UNLABELLED
 
     def subset(self, keep: Sequence[int]) -> "Embeddings":
         """The images at the positions ``keep``, in that order, under the same class table."""
@@ -140,13 +268,10 @@ class Embeddings:
         Raises:
             InputError: The file cannot be written; an older one stays.
         """
-        head = {
-            "domain": self.domain,
-            "class_names": self.class_names,
-            "paths": [str(p) for p in self.paths],
-        }
+        paths = tuple(str(p) for p in self.paths)
         tensors = {"vectors": self.vectors, "labels": self.labels}
-        write_tensors(path, tensors if self.rejected is None else tensors | {"rejected": self.rejected}, head)
+        tensors |= {} if self.rejected is None else {"rejected": self.rejected}
+        write_tensors(path, tensors, asdict(EmbeddingsHead(self.domain, self.class_names, paths)))
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
@@ -155,13 +280,32 @@ class Embeddings:
         Raises:
             InputError: The file is missing, damaged or no saved Embeddings.
         """
-        tensors, head = read_tensors(path, "it should be a saved Embeddings file")
+        mend = "it should be a saved Embeddings file"
+        tensors, head = read_tensors(path, mend, EmbeddingsHead)
+        if missing := {"vectors", "labels"} - set(tensors):
+            raise InputError(f"{path} is not a saved Embeddings file (no {min(missing)!r})")
+        paths = tuple(map(Path, head.paths))
         try:
-            paths, names = tuple(Path(p) for p in head["paths"]), tuple(head["class_names"])
-            rejected = tensors.get("rejected")
-            return cls(head["domain"], tensors["vectors"], tensors["labels"], names, paths, rejected)
-        except KeyError as error:
-            raise InputError(f"{path} is not a saved Embeddings file (no {error})") from None
+            return cls(
+                head.domain,
+                tensors["vectors"],
+                tensors["labels"],
+                head.class_names,
+                paths,
+                tensors.get("rejected"),
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+@dataclass(frozen=True)
+class EmbeddingsHead:
+    """What a saved Embeddings file holds beside its tensors."""
+
+    domain: str
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...]
+    format: Literal[1] = 1  # files before had the same form without a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,3 +325,11 @@ class Ranking:
     relevant: Bool[Tensor, "query k"]
     n_relevant: Int[Tensor, " query"]
     rejected: Bool[Tensor, " query"]
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.dtype == torch.bool:
+        return "booleans"
+    if tensor.is_floating_point():
+        return "floating-point numbers"
+    return "complex numbers" if tensor.is_complex() else "integers"

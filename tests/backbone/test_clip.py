@@ -1,17 +1,23 @@
 """A CLIP: every kind of tower, open_clip's own preprocessing as the reference."""
 
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
 import open_clip
+import pytest
 import torch
 from PIL import Image
 
-from tpsnet.backbone import load_backbone
+from tpsnet.backbone import embed_all, load_backbone
 from tpsnet.backbone.clip import checksum
-from tpsnet.data import image_folder, load_images
+from tpsnet.data import image_folder, load_images, unlabelled_folder
 
 
 def test_vectors_are_unit_and_agree_with_the_tokens_pass(any_clip):
     backbone = load_backbone(any_clip)
-    images = torch.rand(3, 3, backbone.image_size, backbone.image_size)
+    images = torch.rand(3, 3, *backbone.resize.sides)
     vectors, tokens = backbone.encode_tokens(images)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(vectors, backbone.encode_image(images), atol=1e-5, rtol=1e-5)
@@ -26,7 +32,7 @@ def test_a_tower_that_gives_tokens_too(small_clip):
             return backbone.tower(x), x
 
     backbone = load_backbone(small_clip)
-    images = torch.rand(2, 3, backbone.image_size, backbone.image_size)
+    images = torch.rand(2, 3, *backbone.resize.sides)
     assert torch.equal(backbone.encode_image(images, Both()), backbone.encode_image(images))
 
 
@@ -39,7 +45,7 @@ def test_same_vector_as_open_clip_from_the_file_on_disk(small_clip, tmp_path, rn
     clip, _, preprocess = open_clip.create_model_and_transforms(small_clip)
     theirs = clip.eval().encode_image(preprocess(Image.open(folder / "a.png"))[None], normalize=True)
     backbone = load_backbone(small_clip)
-    _, images = load_images(image_folder(tmp_path / "pictures")["line"], backbone.image_size)
+    _, images = load_images(image_folder(tmp_path / "pictures")["line"], backbone.resize)
     ours = backbone.encode_image(images.pixels.float() / 255)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
@@ -59,3 +65,26 @@ def test_identity_is_that_of_the_weights(small_clip):
     with torch.no_grad():
         next(second.tower.parameters()).view(-1)[0] += 1
     assert checksum(second.clip) != second.identity == checksum(first.clip)
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash", "longest"])
+@pytest.mark.parametrize("kind", ["bicubic", "bilinear"])
+def test_vectors_are_those_of_open_clips_own_pipeline(small_clip, tmp_path, mode, kind):
+    """From the file to the vector, with what the folder's configuration says, on pictures of odd sizes."""
+    folder = Path(shutil.copytree(small_clip.removeprefix("local-dir:"), tmp_path / "clip"))
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["preprocess_cfg"] |= {"resize_mode": mode, "interpolation": kind, "fill_color": 90}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    rng, files = np.random.default_rng(0), []
+    for number, shape in enumerate([(61, 90), (93, 47), (33, 101), (64, 64)]):
+        files.append(tmp_path / "pictures" / "a" / f"{number}.png")
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(files[-1])
+    backbone = load_backbone(f"local-dir:{folder}")
+    _, images = load_images(unlabelled_folder(tmp_path / "pictures"), backbone.resize)
+    ours = embed_all(backbone.encode_image, images)
+    clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    with torch.no_grad():
+        theirs = clip.eval().encode_image(torch.stack([transform(Image.open(file)) for file in files]))
+    cosines = (ours * torch.nn.functional.normalize(theirs.float(), dim=1)).sum(dim=1)
+    assert cosines.min() >= 0.9999

@@ -1,5 +1,7 @@
 """The MoCo-v2 loader on a file of the published format, written here with random weights."""
 
+import zipfile
+
 import pytest
 import torch
 from torch import nn
@@ -44,7 +46,7 @@ def test_it_computes_what_the_network_computes(file, network):
         expected = nn.functional.normalize(network((x - mean.view(3, 1, 1)) / std.view(3, 1, 1)), dim=1)
         torch.testing.assert_close(backbone.encode_image(x), expected, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(backbone.encode_image(x, backbone.tower), expected, atol=1e-5, rtol=1e-4)
-    assert (backbone.dim, backbone.image_size) == (128, 224)
+    assert (backbone.dim, backbone.resize.size) == (128, 224)
 
 
 def test_it_has_an_address(file, network):
@@ -63,26 +65,63 @@ def test_statistics_stay_those_of_the_pretraining(file):
     assert torch.equal(backbone.tower.bn1.running_mean, before)
 
 
-def test_other_files_are_one_line(file, tmp_path, network):
-    with pytest.raises(InputError, match=r"no file .*absent"):
+HEAD = "module.encoder_q.fc.2.weight"
+OTHER_FILES = {
+    "a list": ([torch.zeros(1)], "holds a list, not tensors by name"),
+    "bare tensors": ({"conv1.weight": torch.zeros(1)}, "holds a NoneType, not tensors by name"),
+    "a text": ({"state_dict": "weights"}, "holds a str, not tensors by name"),
+    "number names": ({"state_dict": {3: torch.zeros(1)}}, "3 is a Tensor, not a tensor"),
+    "texts as weights": ({"state_dict": {HEAD: "x"}}, "is a str, not a tensor"),
+    "version 1": (
+        {"state_dict": {"module.encoder_q.fc.weight": torch.zeros(2)}},
+        r"fc\.2\.weight is missing",
+    ),
+    "one axis": ({"state_dict": {HEAD: torch.zeros(128)}}, r"fc\.2\.weight is \(128,\)"),
+    "no rows": ({"state_dict": {HEAD: torch.zeros(0, 4)}}, r"fc\.2\.weight is \(0, 4\)"),
+    "wide": ({"state_dict": {HEAD: torch.zeros(1, 2**15)}}, r"fc\.2\.weight is \(1, 32768\)"),
+    "no end": ({"state_dict": {HEAD: torch.zeros(1).expand(10**5, 10**6)}}, "more numbers than the file"),
+    "sparse": ({"state_dict": {HEAD: torch.zeros(2, 2).to_sparse()}}, "not a tensor"),
+    "one layer": ({"state_dict": {HEAD: torch.zeros(8, 16)}}, r"does not fit .* is missing, not \(64,\)"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_FILES)
+def test_other_files_are_one_line_before_anything_is_built(tmp_path, case, monkeypatch):
+    content, reason = OTHER_FILES[case]
+    torch.save(content, tmp_path / "moco.pth")
+    monkeypatch.setattr("tpsnet.backbone.moco.MoCo", None)
+    with pytest.raises(InputError, match=reason) as caught:
+        load_moco(tmp_path / "moco.pth")
+    assert "\n" not in str(caught.value) and str(tmp_path / "moco.pth") in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_a_deeper_network_does_not_fit(file, tmp_path):
+    weights = torch.load(file, weights_only=True)["state_dict"]
+    weights["module.encoder_q.layer3.6.conv1.weight"] = torch.zeros(256, 1024, 1, 1)
+    torch.save({"state_dict": weights}, tmp_path / "deep.pth")
+    with pytest.raises(InputError, match=r"does not fit .*layer3\.6\.conv1\.weight is \(256, 1024, 1, 1\)"):
+        load_moco(tmp_path / "deep.pth")
+
+
+def test_what_is_no_checkpoint_is_one_line(file, tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*absent.* \(No such file.*; check the path"):
         load_moco(tmp_path / "absent.pth.tar")
     (tmp_path / "text.pth").write_text("hello")
-    with pytest.raises(InputError, match="not a MoCo-v2 checkpoint"):
+    with pytest.raises(InputError, match=r"text\.pth is damaged or holds more than tensors.*MoCo version 2"):
         load_moco(tmp_path / "text.pth")
-    torch.save(network.state_dict(), tmp_path / "bare.pth")
-    with pytest.raises(InputError, match="not a MoCo-v2 checkpoint"):
-        load_moco(tmp_path / "bare.pth")
-    first = {"module.encoder_q.fc.weight": torch.zeros(128, 2048)}
-    torch.save({"state_dict": first}, tmp_path / "v1.pth")
-    with pytest.raises(InputError, match="MoCo version 2"):
-        load_moco(tmp_path / "v1.pth")
-    odd = {
-        "module.encoder_q.fc.2.weight": torch.zeros(128, 2048),
-        "module.encoder_q.conv1.weight": torch.zeros(1),
-    }
-    torch.save({"state_dict": odd}, tmp_path / "odd.pth")
-    with pytest.raises(InputError, match="does not fit"):
-        load_moco(tmp_path / "odd.pth")
+    (tmp_path / "pointer.pth").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    )
+    with pytest.raises(InputError, match=r"pointer\.pth is a git-lfs pointer.*git lfs pull"):
+        load_moco(tmp_path / "pointer.pth")
+    (tmp_path / "cut.pth").write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"cut\.pth is damaged"):
+        load_moco(tmp_path / "cut.pth")
+    with zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("archive/data/0", bytes(10**6))
+    with pytest.raises(InputError, match=r"small\.pth is compressed"):
+        load_moco(tmp_path / "small.pth")
 
 
 class Evil:
@@ -92,6 +131,6 @@ class Evil:
 
 def test_code_inside_a_checkpoint_is_refused(tmp_path, capsys):
     torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(InputError, match="not a MoCo-v2 checkpoint"):
+    with pytest.raises(InputError, match="holds more than tensors, which is not run") as caught:
         load_moco(tmp_path / "evil.pth")
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "" and "weights_only" not in str(caught.value)

@@ -1,8 +1,10 @@
 """Learnable prompts against plain text, and the promise of one text pass a step."""
 
+import pytest
 import torch
 
-from tpsnet.backbone import DomainPrompts, NamePrompt, captions, load_backbone
+from tpsnet.backbone import DomainPrompts, NamePrompt, captions, check_context, load_backbone
+from tpsnet.errors import InputError
 
 
 def test_contexts_of_real_words_give_the_plain_text(any_clip):
@@ -64,3 +66,16 @@ def test_only_the_context_is_a_parameter(small_clip):
     assert list(prompt.state_dict()) == ["context"] and prompt.context.shape == (3, 32)
     prompt(prompt.tokens(("ant",), "line drawing"))[:, 0].sum().backward()
     assert (prompt.context.grad.norm(dim=1) > 0).all()
+
+
+def test_a_context_that_fills_the_text_tower_is_the_longest(small_clip):
+    """Of 16 tokens, two are marks; four say "An image of a", and one a short name."""
+    backbone = load_backbone(small_clip)
+    assert DomainPrompts(backbone, n_classes=2, n_context=10)().isfinite().all()
+    with pytest.raises(
+        InputError, match=r"context = 11: the text tower has room for 10 beside 'An image of a'"
+    ):
+        DomainPrompts(backbone, n_classes=2, n_context=11)
+    check_context(backbone, 13, ["ant", "bee"])
+    with pytest.raises(InputError, match=r"room for 12 beside 'an ant'"):
+        check_context(backbone, 13, ["ant", "an ant"])

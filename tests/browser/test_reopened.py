@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from browser.pixels import widths
+from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -16,9 +18,10 @@ from tpsnet.types import Embeddings
 IMAGES = ".jp-OutputArea-output img, .jp-OutputArea-output .main-svg"
 CELLS = [
     "k: int = 4",
-    "from pathlib import Path\nimport plotly.graph_objects as go\nfrom tpsnet.types import Embeddings\n"
+    "from pathlib import Path\nfrom tpsnet.types import Embeddings\n"
+    "from tpsnet.viz.figures.figure import Figure\n"
     "from tpsnet.viz.browser import RetrievalBrowser",
-    "go.Figure(go.Scatter(y=[1, 3, 2]))",
+    "Figure().add_scatter(y=[1, 3, 2])",
     "pair = tuple(Embeddings.load(Path('{}') / name) for name in ('line', 'flat'))\n"
     "RetrievalBrowser({{'model': pair}}, k=k)",
 ]
@@ -74,21 +77,52 @@ def test_reopened_untrusted_it_shows_its_images(reopen, request, which):
 
 
 @pytest.mark.parametrize("which", NOTEBOOKS)
+def test_no_figure_offers_to_send_itself_away(reopen, request, which):
+    page = reopen(request.getfixturevalue(which))
+    figure = page.locator(".jp-RenderedPlotly").first
+    figure.scroll_into_view_if_needed()
+    figure.hover()  # its still image becomes the figure
+    figure.locator(".modebar-btn").first.wait_for()
+    titles = figure.locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
+    assert titles and not [title for title in titles if re.search("share|cloud|edit", title, re.I)]
+
+
+@pytest.mark.parametrize("which", NOTEBOOKS)
+def test_an_html_export_shows_all_images_without_a_network(page, request, which, tmp_path):
+    path = request.getfixturevalue(which)
+    html, _ = HTMLExporter().from_filename(str(path))
+    (tmp_path / "export.html").write_text(html, encoding="utf-8")
+    page.route(
+        "**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort()
+    )
+    try:
+        page.goto((tmp_path / "export.html").as_uri(), wait_until="domcontentloaded")
+        drawn = [
+            c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code" and shows_something(c)
+        ]
+        shown = page.locator(".jp-CodeCell").filter(has=page.locator("img"))
+        expect(shown).to_have_count(len(drawn))
+        images = shown.locator("img")
+        assert min(widths(images)) > 100
+    finally:
+        page.unroute("**/*")
+
+
+@pytest.mark.parametrize("which", NOTEBOOKS)
 def test_live_a_click_on_a_tile_changes_the_ranking(reopen, request, which):
     page = reopen(request.getfixturevalue(which))
     run_all(page)
     browser = page.locator(".tps-browser").first
     browser.scroll_into_view_if_needed()
     browser.locator(".tps-results .tps-tile").first.wait_for(timeout=180_000)
-    tiles = browser.locator(".tps-queries .tps-tile")
-    before, path = ranking(browser), browser.locator(".tps-path").inner_text()
-    tiles.last.click()
-    expect(browser.locator(".tps-path")).not_to_have_text(path)
-    expect(tiles.last).to_have_attribute("aria-pressed", "true")
+    tiles = browser.locator(".tps-query")
+    before, path = ranking(browser), browser.locator(".tps-title .tps-path").inner_text()
+    tiles.last.locator(".tps-face").click()
+    expect(browser.locator(".tps-title .tps-path")).not_to_have_text(path)
+    expect(tiles.last.locator(".tps-face")).to_have_attribute("aria-pressed", "true")
     assert ranking(browser) != before
     # The images are there, not only their frames.
-    widths = browser.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
-    assert widths and min(widths) > 0
+    assert min(widths(browser.locator("img"))) > 0
 
 
 def shows_something(cell) -> bool:
@@ -119,4 +153,4 @@ def choose(page: Page, menu: str, entry: str) -> None:
 
 
 def ranking(browser) -> list[str]:
-    return browser.locator(".tps-results .tps-tile").evaluate_all("tiles => tiles.map(t => t.dataset.item)")
+    return browser.locator(".tps-results .tps-tile").evaluate_all("tiles => tiles.map(t => t.dataset.index)")

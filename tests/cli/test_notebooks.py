@@ -1,15 +1,19 @@
 """The runner: parameters are checked before anything runs, and the output is whole or absent."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from hostile import COLOURS, MARKUP
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tpsnet.cli.notebooks import check_parameters, run_notebook
+from tpsnet.cli.notebooks import run_notebook
+from tpsnet.cli.parameters import check_parameters
 from tpsnet.errors import InputError, NotebookFailed
+from tpsnet.escape import printable
 
 PARAMETERS = """\
 epochs: int = 3  # passes over the data
@@ -85,6 +89,21 @@ def test_progress_inside_a_cell_reaches_the_terminal_and_the_file(notebook, tmp_
     assert "work 100 %" in texts(output)
 
 
+def test_what_a_cell_prints_does_not_act_on_the_terminal(notebook, tmp_path, capfd):
+    """The file keeps what was printed; a line break is one, since cells print several lines."""
+    output, name = tmp_path / "small.ipynb", f"{MARKUP}\t{COLOURS}"
+    run_notebook(notebook(f"print({name!r})"), output)
+    assert "\n".join(["", MARKUP + "\tbad", printable(COLOURS).split(r"\n")[1], ""]) in capfd.readouterr().out
+    assert texts(output) == f"{name}\n"
+
+
+def test_an_error_about_a_name_with_a_line_break_is_told_whole(notebook, tmp_path):
+    source = notebook("from tpsnet.errors import InputError", f"raise InputError({COLOURS!r} + ': gone')")
+    with pytest.raises(InputError) as caught:
+        run_notebook(source, tmp_path / "out.ipynb")
+    assert f"In [3]: {printable(COLOURS)}: gone (see " in str(caught.value)
+
+
 def test_a_registered_kernel_of_the_same_name_is_not_used(notebook, tmp_path, monkeypatch):
     kernel = tmp_path / "data" / "kernels" / "python3"
     kernel.mkdir(parents=True)
@@ -102,7 +121,9 @@ def test_a_registered_kernel_of_the_same_name_is_not_used(notebook, tmp_path, mo
 def test_a_live_widget_leaves_no_state_behind(notebook, tmp_path):
     output = tmp_path / "out.ipynb"
     run_notebook(notebook("import ipywidgets", "ipywidgets.IntSlider()"), output)
-    assert "widgets" not in nbformat.read(output, as_version=4).metadata
+    executed = nbformat.read(output, as_version=4)
+    assert "widgets" not in executed.metadata
+    assert [set(shown.data) for shown in executed.cells[-1].outputs] == [{"text/plain"}]
 
 
 def test_a_failing_cell_is_one_line_and_keeps_the_partial_notebook(notebook, tmp_path):
@@ -181,12 +202,12 @@ def test_the_source_is_never_overwritten(notebook, nothing_runs):
 
 def test_an_output_folder_that_cannot_be_made_is_one_line(notebook, tmp_path, nothing_runs):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot make this folder"):
+    with pytest.raises(InputError, match="cannot write there"):
         run_notebook(notebook("1"), tmp_path / "file" / "out.ipynb")
 
 
 def test_a_write_that_breaks_off_leaves_the_earlier_result(notebook, tmp_path, monkeypatch):
-    def broken_off(path, text, encoding):
+    def broken_off(path, text, encoding, errors):
         path.write_bytes(b"half")
         raise OSError("no space left on device")
 
@@ -206,3 +227,89 @@ def test_a_reader_of_the_earlier_result_is_not_disturbed(notebook, tmp_path):
     with output.open() as reader:
         run_notebook(notebook(), output)
         assert reader.read() == "an earlier result"
+
+
+def test_a_path_is_taken_from_where_the_command_is_typed(tmp_path, notebook, monkeypatch):
+    source = notebook("1")
+    book = nbformat.read(source, as_version=4)
+    names = {"run": "../runs", "root": "", "model": "embedded", "pretrained": "", "name": "a=b"}
+    book.cells[1].source = "\n".join(f"{name}: str = {value!r}" for name, value in names.items())
+    nbformat.write(book, source)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "weights.safetensors").write_text("")
+    given = {
+        "run": "runs/x",
+        "root": "~/images",
+        "model": "local-dir:clip",
+        "pretrained": "weights.safetensors",
+        "name": "run/x",
+    }
+    assert check_parameters(source, given, tmp_path) == {
+        "run": str(tmp_path / "runs/x"),
+        "root": str(tmp_path / "home/images"),
+        "model": f"local-dir:{tmp_path / 'clip'}",
+        "pretrained": str(tmp_path / "weights.safetensors"),
+        "name": "run/x",
+    }
+    assert check_parameters(source, {"model": "ViT-B-16", "pretrained": "openai", "root": ""}, tmp_path) == {
+        "model": "ViT-B-16",
+        "pretrained": "openai",
+        "root": "",
+    }
+    assert check_parameters(source, {"run": "runs/x"}) == {"run": "runs/x"}  # as run_all gives it
+
+
+def test_a_value_with_an_equals_sign_is_a_parameter(tmp_path, notebook, caplog):
+    source = notebook("print(name)")
+    book = nbformat.read(source, as_version=4)
+    book.cells[1].source = "name: str = 'a=b'"
+    nbformat.write(book, source)
+    run_notebook(source, tmp_path / "out.ipynb", {"name": "c=d"})
+    assert texts(tmp_path / "out.ipynb") == "c=d\n" and "unknown parameter" not in caplog.text
+
+
+def test_braces_in_a_path_are_braces(tmp_path, notebook):
+    source = notebook("print(epochs)")
+    odd = source.with_name("a{b}{0}.ipynb")
+    source.rename(odd)
+    run_notebook(odd, tmp_path / "{run}" / "o{c}.ipynb", {"epochs": 4})
+    assert texts(tmp_path / "{run}" / "o{c}.ipynb") == "4\n"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, notebook, nothing_runs):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"folder is a folder; give a file, e\.g\. .*folder/small\.ipynb"):
+        run_notebook(notebook("1"), tmp_path / "folder")
+    with pytest.raises(InputError, match=r"null: cannot write there|File name too long|cannot write there"):
+        run_notebook(notebook("1"), Path("/proc/none/out.ipynb"))
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_work_that_cannot_be_written_at_the_end_is_kept_and_named(tmp_path, notebook):
+    source = notebook("print(41 + 1)", "from pathlib import Path\nPath('../out.ipynb').mkdir()")
+    with pytest.raises(InputError, match=r"cannot write .*out\.ipynb .*kept as .*out\.executed\.ipynb"):
+        run_notebook(source, tmp_path / "out.ipynb")
+    assert texts(tmp_path / "out.executed.ipynb") == "42\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.executed.ipynb", "out.ipynb", "source"]
+
+
+def test_a_name_near_the_limit_is_written(tmp_path, notebook):
+    name = "x" * 240 + ".ipynb"
+    run_notebook(notebook("print(1)"), tmp_path / name)
+    assert texts(tmp_path / name) == "1\n"
+
+
+def test_what_a_cell_prints_has_an_end(tmp_path, notebook, capfd):
+    source = notebook("for i in range(40): print('x' * 100_000)", "print('after')")
+    run_notebook(source, tmp_path / "out.ipynb")
+    printed = texts(tmp_path / "out.ipynb")
+    assert len(printed) < 250_000 and printed.endswith("after\n")
+    assert printed.count("the rest is left out") == 1
+    assert len(capfd.readouterr().out) < 250_000
+
+
+def test_what_is_no_file_is_not_replaced_and_a_link_leads_to_its_file(tmp_path, notebook, nothing_runs):
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    with pytest.raises(InputError, match="no regular file"):
+        run_notebook(notebook("1"), tmp_path / "pipe.ipynb")
+    assert (tmp_path / "pipe.ipynb").is_fifo()

@@ -1,18 +1,21 @@
 """The commands that fill tables: which rows they ask for, and what they refuse before any training."""
 
+from pathlib import Path
+
 import pytest
 
 from tpsnet import cli
-from tpsnet.cli import tables
-from tpsnet.errors import InputError
+from tpsnet.cli import machines, tables
+from tpsnet.errors import Failure, InputError, RowsFailed
 from tpsnet.experiments import BASELINES, ORACLE, TRAINED, UNIVERSAL, ZERO_SHOT
+from tpsnet.jobs import Cluster
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """The tables that ``fill`` is asked for; every row is made of nothing, and so is every page."""
     calls = []
-    monkeypatch.setattr(tables, "fill", lambda table: calls.append(table) or [{}])
+    monkeypatch.setattr(machines, "fill", lambda table: calls.append(table) or [{}])
     for page in ("results_markdown", "universal_markdown", "zero_shot_markdown"):
         monkeypatch.setattr(tables, page, lambda *parts, page=page: f"{page} of {len(parts)}")
     return calls
@@ -53,7 +56,11 @@ def test_without_the_ablation_and_with_a_backbone_that_has_no_texts(asked, root,
     ("line", "message"),
     [
         (["table", "--seeds"], "at least one seed"),
-        (["table", "--workers", "0"], "at least 1"),
+        (["table", "--workers", "0"], "workers = 0: give a whole number from 1"),
+        (["table", "--workers", "2", "--cluster", "local"], "--workers is for this machine"),
+        (["table", "--cluster-memory", "0"], "memory = 0: give a whole number from 1"),
+        (["table", "--seeds", "-1"], "seeds = -1: give a whole number from 0"),
+        (["table", "--ks", "1", "0"], "ks = 0: give a whole number from 1"),
         (["universal", "--protocols"], "at least one label space"),
         (["universal", "--pairs", "flat"], "FIRST:SECOND"),
     ],
@@ -113,6 +120,80 @@ def test_zero_shot_reads_the_names_of_unseen_classes(asked, root, tmp_path, caps
     assert cli.main(line) == 0 and asked[2].protocols[0].unseen is None and not asked[2].keep
     unseen.write_text("\n")
     assert cli.main([*line, "--unseen", str(unseen)]) == 2
-    assert "holds no class name" in capsys.readouterr().err
+    assert "list of class names is empty" in capsys.readouterr().err
     assert cli.main([*line, "--unseen", str(tmp_path)]) == 2 and "cannot read" in capsys.readouterr().err
     assert len(asked) == 4
+
+
+def test_depths_are_an_option_and_reach_every_protocol(asked, root, tmp_path):
+    line = ["--root", str(root), "--folder", str(tmp_path), "--ks", "2", "7"]
+    assert cli.main(["universal", *line]) == 0 and cli.main(["zero-shot", *line]) == 0
+    assert len(asked) == 6 and {p.ks for table in asked for p in table.protocols} == {(2, 7)}
+
+
+@pytest.mark.parametrize("wrong", ["bea", "ant\nbee\ncat", "bee\nbee"])
+def test_unseen_classes_are_checked_on_every_pair_before_a_file_is_written(
+    wrong, root, small_clip, tmp_path, capsys
+):
+    (root / "solid" / "bee").rename(root / "solid" / "wasp")  # the last pair lacks a class
+    unseen, out = tmp_path / "unseen.txt", tmp_path / "out"
+    line = ["zero-shot", "--root", str(root), "--model", small_clip, "--folder", str(out)]
+    for names in (wrong, "bee"):
+        unseen.write_text(names)
+        assert cli.main([*line, "--unseen", str(unseen)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("tpsnet: ") and error.count("\n") == 1 and not out.exists()
+    assert "'bee' is not in both 'line' and 'solid'" in error
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(asked, root, tmp_path):
+    unseen = tmp_path / "unseen.txt"
+    unseen.write_text("bee\ncat\n", encoding="utf-8-sig")
+    line = ["zero-shot", "--root", str(root), "--folder", str(tmp_path / "out"), "--no-ablation"]
+    assert cli.main([*line, "--unseen", str(unseen)]) == 0
+    assert asked[0].protocols[0].unseen == ("bee", "cat")
+
+
+@pytest.mark.parametrize(("mendable", "code"), [((True, True), 2), ((True, False), 1)])
+@pytest.mark.parametrize("there", [[{}], []])
+def test_failed_rows_are_on_the_page_and_at_the_end(
+    mendable, code, there, root, tmp_path, monkeypatch, capsys
+):
+    failures = [Failure(f"row {n}", "no *match*", Path(f"{n}.txt"), m) for n, m in enumerate(mendable)]
+
+    def some_fail(table):
+        raise RowsFailed(failures, there)
+
+    monkeypatch.setattr(machines, "fill", some_fail)
+    monkeypatch.setattr(tables, "universal_markdown", lambda rows, ablation: "# Universal\n\nnumbers\n")
+    line = ["universal", "--root", str(root), "--folder", str(tmp_path / "out")]
+    assert cli.main(line) == code
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [  # though the ablation asks for the same rows again
+        "tpsnet: failed: row 0: no *match* (0.txt)",
+        "tpsnet: failed: row 1: no *match* (1.txt)",
+        "tpsnet: 2 rows failed, the others are done; the same call tries again",
+    ]
+    page = tmp_path / "out" / "universal.md"
+    assert page.exists() == bool(there)
+    if there:
+        title, _, note, _, first, *_, last = page.read_text().splitlines()
+        assert (title, last) == ("# Universal", "numbers")
+        assert note.startswith("**Not complete: 2 rows are missing.**")
+        assert first == r"- row 0: no \*match\*"
+    monkeypatch.setattr(machines, "fill", lambda table: [{}])
+    assert cli.main(line) == 0 and page.read_text() == "# Universal\n\nnumbers\n"
+
+
+def test_gpus_and_cluster_reach_the_table(asked, root, tmp_path, monkeypatch):
+    monkeypatch.setattr(machines, "gpus", lambda: ("0", "1", "2"))
+    monkeypatch.setattr(Cluster, "check", lambda self: None)  # there is no Slurm here
+    line = ["table", "--root", str(root), "--folder", str(tmp_path)]
+    assert cli.main([*line, "--device", "cuda"]) == 0
+    assert cli.main([*line, "--device", "cuda:1"]) == 0
+    assert (
+        cli.main([*line, "--cluster", "slurm", "--cluster-partition", "gpu", "--cluster-at-once", "3"]) == 0
+    )
+    assert [table.workers for table in asked[:2]] == [3, 1] and not asked[0].cluster.used
+    sent = asked[2].cluster
+    assert (sent.cluster, sent.partition, sent.at_once) == ("slurm", "gpu", 3)

@@ -68,14 +68,26 @@ def test_what_does_not_fit_ends_with_two(options, capsys):
 
 
 def test_a_preset_is_where_it_starts():
-    preset = load_preset("office_home")
+    preset = load_preset("office_home").experiment()
     found = parsed("runs/x", "--preset", "office_home", "--epochs", "2", "--device", "cpu")
     assert found.pair == preset.pair and found.source.model == preset.source.model == "ViT-B-16"
     assert found.config == dataclasses.replace(preset.config, epochs=2)
     assert found.fit == preset.fit and found.source.device == "cpu"
     other = parsed("x", "y", "runs/x", "--preset", "office_home", "--method", "UEM", "--protocol", "open")
     assert other.config == UEMConfig() and other.protocol == Universal(spaces="open")
-    assert other.source == preset.source
+    assert other.source == preset.source and other.fit == preset.fit
+
+
+def test_another_model_than_the_presets_takes_no_tag_of_its():
+    line = ["runs/x", "--preset", "office-home", "--model"]
+    assert parsed(*line, "embedded").source.pretrained is None
+    assert parsed(*line, "RN50", "--pretrained", "openai").source.pretrained == "openai"
+
+
+def test_a_row_as_printed_starts_from_the_papers_settings():
+    found = parsed("runs/x", "--preset", "office_home", "--method", "UEMPrinted", "--protocol", "open")
+    assert (found.config.idse_epochs, found.config.lr, found.fit.optimizer) == (100, 2e-4, "sgd")
+    assert found.source.model.startswith("moco:") and found.seed == 2024
 
 
 def test_a_config_file_is_where_it_starts(tmp_path):
@@ -95,7 +107,8 @@ def test_a_config_file_is_where_it_starts(tmp_path):
         (["runs/x"], "train takes FIRST SECOND RUN"),
         (["a", "runs/x"], "train takes FIRST SECOND RUN"),
         (["runs/x", "--from", "absent.json"], "cannot read absent.json"),
-        (["runs/x", "--from", "absent.json", "--preset", "embedded"], "both name an experiment"),
+        (["runs/x", "--from", "absent.json", "--preset", "emoji"], "both name an experiment"),
+        (["runs/x", "--preset", "ofice-home"], "no preset 'ofice-home'; did you mean 'office_home'?"),
     ],
 )
 def test_bad_input_is_one_line_and_two(line, message, capsys):
@@ -158,7 +171,48 @@ def test_a_run_is_not_resumed_with_other_images(small, capsys):
     rows = [json.loads(line) for line in (small.folder / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["stage"] for row in rows] == ["prompts", "maps"]
     assert cli.main(["train", "line", "flat", run, "--resume"]) == 2
-    assert "data.first = 'flat, 48 images, " in capsys.readouterr().err
+    assert "pair = ('flat', 'line'), not ('line', 'flat')" in capsys.readouterr().err
     (small.root / "line/bee/3.png").write_bytes((small.root / "flat/ant/3.png").read_bytes())
     assert cli.main(["train", run, "--resume"]) == 2
     assert "data.second = 'line, 48 images, " in capsys.readouterr().err
+
+
+def test_names_in_other_forms_and_encodings_go_all_the_way(tmp_path, small_clip, monkeypatch, caplog, capsys):
+    """A class in both Unicode forms, one that needs another name, and Latin-1 in domain, class and file."""
+    strange = os.fsdecode(b"\xe9tude")
+    images = {strange: ["cafe\u0301", "ball", strange], "line": ["caf\u00e9", "Balls", strange]}
+    root = write_tree(tmp_path / "images", images, each=16)
+    for file in list(root.glob("*/*/0.png")):
+        file.rename(file.with_name(os.fsdecode(b"\xff.png")))
+    (root / "line" / "Balls" / "x.svg").touch()
+    (tmp_path / "names.txt").write_text("Balls = ball\n")
+    monkeypatch.chdir(tmp_path)
+    line = ["train", strange, "line", "run", "--root", str(root), "--model", small_clip, "--method", "Frozen"]
+    assert cli.main([*line, "--strict"]) == 2
+    assert (
+        "'Balls' in line and 'ball' in \\udce9tude" in capsys.readouterr().err
+        and not (tmp_path / "run").exists()
+    )
+    caplog.clear()
+    assert cli.main([*line, "--strict", "--classes", "names.txt"]) == 0
+    assert cli.main(["train", "again", "--from", "run/config.json"]) == 0
+    assert not [r for r in caplog.records if "two ways" in r.getMessage()]
+    there, again = (json.loads((tmp_path / run / "scores.json").read_text()) for run in ("run", "again"))
+    assert [r["directions"] for r in there["rows"]] == [r["directions"] for r in again["rows"]]
+    card = there["rows"][-1]["directions"][0]["card"]
+    assert (card["n_query"], card["n_classes"], card["n_unmatched"]) == (48, 3, 0)
+    capsys.readouterr()
+    query = str(next((root / "line" / strange).iterdir()))
+    assert cli.main(["search", "run", query, "-k", "1", "--json"]) == 0
+    assert strange in json.loads(capsys.readouterr().out)[0]["path"]
+    assert cli.main(["embed", "run", str(root / strange), "out.safetensors"]) == 0
+
+
+def test_what_is_passed_over_is_told_at_the_start_of_a_training(tmp_path, small_clip, caplog):
+    root = write_tree(tmp_path / "images", {"flat": ["ant", "bee"], "line": ["ant", "bee"]}, each=16)
+    (root / "line" / "bee" / "x.svg").touch()
+    line = ["train", "flat", "line", str(tmp_path / "run"), "--root", str(root), "--model", small_clip]
+    assert cli.main([*line, "--method", "Frozen"]) == 0
+    assert [r.getMessage() for r in caplog.records] == [
+        f"passed over .svg files: 1, the first is {root / 'line' / 'bee' / 'x.svg'}"
+    ]

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tpsnet.data import blocks as blocks_module
+from tpsnet.data import cache as cache_module
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -28,3 +31,23 @@ def tree(tmp_path: Path) -> Callable[[Mapping[str, int]], Path]:
         return tmp_path / "root"
 
     return write
+
+
+@pytest.fixture
+def count_decoded(monkeypatch, tmp_path):
+    """Names of the images that are decoded."""
+    found, decoded = [], cache_module.decoded
+
+    def counted(content):
+        files = (tmp_path / "root").rglob("*.png")
+        found.append(next(f.name for f in files if f.open("rb").read() == content.getvalue()))
+        return decoded(content)
+
+    monkeypatch.setattr(cache_module, "decoded", counted)
+    return found
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """Blocks of two images: a domain of six has three of them."""
+    monkeypatch.setattr(blocks_module, "BLOCK", 2)

@@ -45,12 +45,14 @@ def test_every_batch_is_full_and_knows_its_domain():
 
 
 @pytest.mark.parametrize(
-    "n1, n2, batch_size, steps", [(6, 6, 6, 1), (7, 6, 6, 2), (12, 1, 6, 2), (3, 2, 8, 1)]
+    "n1, n2, batch_size, steps", [(6, 6, 6, 1), (7, 6, 6, 2), (12, 1, 6, 2), (3, 2, 8, 1), (2, 3, 10**9, 1)]
 )
 def test_lengths(n1, n2, batch_size, steps):
     paired = batches(n1, n2, batch_size)
     assert len(paired) == len(list(paired.epoch(0))) == steps
-    assert len(order(paired, 1)) == steps * batch_size
+    assert len(order(paired, 1)) == steps * min(
+        batch_size, max(n1, n2)
+    )  # no repeats beyond the larger domain
 
 
 def test_the_views_are_the_images_of_the_indices():
@@ -119,7 +121,7 @@ def test_global_randomness_is_neither_used_nor_changed():
 
 def test_neither_a_batch_nor_its_images_have_a_label():
     assert {f.name for f in dataclasses.fields(Batch)} == {"view1", "view2", "index", "domain"}
-    assert {f.name for f in dataclasses.fields(Images)} == {"name", "pixels"}
+    assert {f.name for f in dataclasses.fields(Images)} == {"name", "stored", "rows"}
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,11 @@ def test_what_stands_before_the_domain_does_not_matter(domain, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the list is empty"),
-        (" \n\n", "the list is empty"),
+        ("", "this list of images is empty"),
+        (" \n\n", "this list of images is empty"),
         ("clipart/zebra/000.png 1\nclipart/zebra/007.png 1\nzebra/001.png 1\n", r"2 of 3 lines .*007\.png'"),
+        ("/ 0\n. 0\n", "2 of 2 lines"),
+        (f"clipart/zebra/{300 * 'x'}.png 1\n", "1 of 1 lines"),
         ("real/zebra/000.png 1\n", r"1 of 1 lines .*'clipart'.*'real/zebra/000\.png'"),
         ("clipart/zebra/000.png 1\nclipart/zebra/000.png\n", r"names clipart/zebra/000\.png 2 times"),
     ],
@@ -50,11 +52,16 @@ def test_a_wrong_list_is_one_line(domain, tmp_path, text, words):
     assert "\n" not in str(error.value) and "clipart_train.txt" in str(error.value)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(domain, tmp_path):
+    (tmp_path / "clipart_train.txt").write_text("clipart/zebra/001.png 1\n", encoding="utf-8-sig")
+    assert listed(domain, tmp_path, "train") == [3]
+
+
 def test_a_list_that_cannot_be_read(domain, tmp_path):
-    with pytest.raises(InputError, match=r"clipart_test\.txt: cannot read this list \(No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*clipart_test\.txt \(No such file"):
         listed(domain, tmp_path, "test")
     (tmp_path / "clipart_test.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"clipart_test\.txt: cannot read this list"):
+    with pytest.raises(InputError, match=r"cannot read .*clipart_test\.txt .*; use the published list"):
         listed(domain, tmp_path, "test")
 
 

@@ -67,3 +67,11 @@ def test_bad_input_is_one_line(domains, tmp_path, capsys):
         write_shape(domains, tmp_path / "there", "few")
     assert main(["shape", "few", str(tmp_path / "new"), "--root", str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "new").exists()
+
+
+def test_a_name_that_is_too_long_for_its_link_is_one_line(tmp_path):
+    root = write_tree(tmp_path / "images", {"line": ["ant"]})
+    (root / "line/ant/0.png").rename(root / "line/ant" / f"{'x' * 251}.png")
+    with pytest.raises(InputError, match=r"cannot write .*few .*name too long") as error:
+        write_shape(image_folder(root), tmp_path / "few", "few")
+    assert "\n" not in str(error.value) and not (tmp_path / "few").exists()

@@ -1,6 +1,8 @@
 """Folders without classes and single files, as domains of one class."""
 
+import os
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -45,12 +47,30 @@ def test_a_relative_folder_has_a_name_and_whole_paths(tree, monkeypatch):
     assert unlabelled_folder(".").name == "scans" and single_image("a/000.png").name == "a"
 
 
-def test_a_loop_of_links_is_one_line(tree):
-    root = tree({"scans": 1})
+def test_loops_of_links_are_passed_over_and_each_folder_is_read_once(tree, caplog):
+    root = tree({"scans/a": 1, "scans/z": 1, "other/b": 1})
     (root / "scans" / "loop").symlink_to(root / "scans")
-    with pytest.raises(InputError, match="cannot read this folder") as error:
-        unlabelled_folder(root / "scans")
-    assert "\n" not in str(error.value)
+    (root / "scans" / "b").symlink_to(root / "scans" / "z")  # read by its own name
+    (root / "scans" / "other").symlink_to(root / "other")
+    (root / "other" / "back").symlink_to(root / "scans")
+    (root / "scans" / "self").symlink_to("self")
+    found = [
+        p.relative_to(root.resolve() / "scans").as_posix() for p in unlabelled_folder(root / "scans").paths
+    ]
+    assert found == ["a/000.png", "other/b/000.png", "z/000.png"]
+    lines = " ".join(record.getMessage() for record in caplog.records)
+    assert "a folder above them: 1" in lines and "links in a loop: 1" in lines and "read already: 2" in lines
+
+
+def test_a_folder_deeper_than_python_recurses(tree, monkeypatch):
+    root = tree({"scans": 1})
+    monkeypatch.chdir(root / "scans")
+    for _ in range(1100):
+        os.mkdir("d")  # noqa: PTH102
+        os.chdir("d")
+    monkeypatch.chdir(root)
+    assert len(unlabelled_folder(root / "scans")) == 1
+    subprocess.run(["rm", "-rf", str(root / "scans")], check=True)  # deeper than pytest's own removal goes
 
 
 def test_one_image(tree):

@@ -8,7 +8,9 @@ from evaluation.reference_metrics import slow_scores
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tpsnet.errors import InputError
-from tpsnet.evaluation import average_precision, evaluate
+from tpsnet.evaluation import average_precision, evaluate, evaluate_zero_shot
+
+HALVES = {"q": slice(None, 30), "g": slice(30, None)}
 
 
 @pytest.fixture
@@ -152,6 +154,48 @@ def test_faiss_gives_the_same_numbers(embeddings, unit):
     assert theirs.mean_ap == ours.mean_ap
 
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_numbers_are_the_same_on_every_device(embeddings, unit, lattice, device):
+    for vectors in (unit(60, 16).float(), lattice(60)):
+        q, g = (embeddings(name, vectors[some], torch.arange(60)[some] % 5) for name, some in HALVES.items())
+        here = evaluate(q, g)
+        there = (embeddings(x.domain, x.vectors.to(device), x.labels.to(device)) for x in (q, g))
+        for found in (evaluate(q, g, device=device), evaluate(*there)):
+            assert found.precision == here.precision and found.facts == here.facts
+            assert found.mean_ap == pytest.approx(here.mean_ap, rel=1e-12)
+    assert evaluate_zero_shot(q, g, (5,), device=device).metrics() == pytest.approx(
+        evaluate_zero_shot(q, g, (5,)).metrics(), rel=1e-12
+    )
+
+
+class Calls(TorchDispatchMode):
+    """How many calls of tensors were made, and how often a number was brought to Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all, self.numbers = 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.all += 1
+        self.numbers += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("measure", [evaluate, evaluate_zero_shot])
+def test_no_loop_walks_over_queries(embeddings, unit, measure):
+    """Twelve times the queries in as many chunks make as many calls, and bring as many numbers to Python."""
+    g, found = embeddings("g", unit(50, 8), torch.arange(50) % 6), []
+    for n in (20, 240):
+        q = embeddings("q", unit(n, 8), torch.arange(n) % 6)
+        with Calls() as calls:
+            measure(q, g, chunk=n // 2)
+        found.append((calls.all, calls.numbers))
+    assert found[0] == found[1]
+
+
 class PeakElements(TorchDispatchMode):
     """The largest number of elements that were alive at once among the tensors made under it."""
 
@@ -182,10 +226,18 @@ def test_memory_grows_with_the_chunk_not_with_the_queries(embeddings, unit):
     assert all_at_once.peak > 100_000
 
 
+def test_a_depth_beyond_the_gallery_is_left_out_and_a_double_counts_once(embeddings, lattice):
+    q, g = embeddings("q", lattice(4), [0, 0, 1, 1]), embeddings("g", lattice(3), [0, 1, 2])
+    found, fitting = evaluate(q, g, ks=(5, 3, 1, 3, 10**6)), evaluate(q, g, ks=(3, 1))
+    assert found.metrics() == fitting.metrics() and list(found.precision) == [3, 1]
+    assert found.facts.left_out == (5, 10**6) and fitting.facts.left_out == ()
+    assert evaluate(q, g, ks=(4,)).precision == {} and evaluate(q, g, ks=(4,)).mean_ap == found.mean_ap
+
+
 def test_bad_input_is_refused(embeddings, lattice):
     q, g = embeddings("q", lattice(4), [0, 0, 1, 1]), embeddings("g", lattice(3), [0, 1, 2])
-    with pytest.raises(InputError, match="k = 5 with a gallery of 3"):
-        evaluate(q, g)
+    with pytest.raises(InputError, match="ks = 0: give a whole number from 1"):
+        evaluate(q, g, ks=(1, 0))
     with pytest.raises(InputError, match="'q' and gallery 'g' have no class in common"):
         evaluate(q, embeddings("g", lattice(3), [2, 3, 4]), ks=(1,))
     with pytest.raises(InputError, match=r"both 'q'.*two domains"):

@@ -4,9 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from hostile import COLOURS, MARKUP, tags, text
 
 from tpsnet.errors import InputError
+from tpsnet.escape import printable
 from tpsnet.evaluation import definition, evaluate, evaluate_zero_shot, in_order, protocol_card
+from tpsnet.viz.document import markdown
 
 
 @pytest.fixture
@@ -68,6 +71,21 @@ def test_markdown_shows_every_field_and_stays_short(pair):
     assert "transductive" in text
     assert "transductive" not in dataclasses.replace(card, split="holdout").markdown()
     assert "**seeds**: none" in protocol_card(scores, label_spaces="open").markdown()
+
+
+def test_names_on_a_card_are_text(pair):
+    """In Markdown as a reader sees them, in plain lines as they are."""
+    card = protocol_card(evaluate(*pair, ks=(1,)), label_spaces=MARKUP, rerankings={MARKUP: COLOURS})
+    card = dataclasses.replace(card, query_domain=MARKUP, gallery_domain=COLOURS, epoch="a|b", engine=MARKUP)
+    first, *_, last = card.lines()
+    assert first.startswith(f"- {MARKUP} → {COLOURS}: 5 queries") and first.endswith(f"label spaces {MARKUP}")
+    assert (
+        last == "- split: all (training set = query set = gallery set, transductive); epoch: a|b; seeds: none"
+    )
+    page = markdown(card.markdown())
+    assert tags(page) == {"div", "ul", "li", "strong", "code"}
+    shown = [f"- {line}" for line in text(page).split("\n") if line]
+    assert shown == list(map(printable, card.lines()))
 
 
 def test_a_card_cannot_be_changed_after_the_fact(pair):

@@ -38,4 +38,4 @@ def backbone(small_clip) -> Backbone:
 
 @pytest.fixture
 def pair(root, backbone) -> Pair:
-    return load_pair(root, ("flat", "line"), backbone.image_size)
+    return load_pair(root, ("flat", "line"), backbone.resize)

@@ -8,7 +8,7 @@ from pictures import write_tree
 
 from tpsnet.data import embedded_unseen, load_pair
 from tpsnet.errors import InputError
-from tpsnet.evaluation import evaluate, evaluate_zero_shot, rerank
+from tpsnet.evaluation import ProtocolCard, evaluate, evaluate_zero_shot, rerank
 from tpsnet.experiments import PROTOCOLS, Closed, Universal, ZeroShot
 from tpsnet.methods import Frozen, FrozenConfig, embeddings
 
@@ -194,10 +194,25 @@ def restricted(whole, test):
     return tuple(part.subset([part.paths.index(p) for p in domain.paths]) for part, domain in parts)
 
 
-def test_a_depth_beyond_the_gallery_is_refused(pair):
-    for protocol in (Closed(ks=(16,)), Universal(spaces="open", ks=(6,)), ZeroShot(unseen=("bee",), ks=(6,))):
-        with pytest.raises(InputError, match=r"k = \d+ with \d+ images"):
-            protocol.arrange(pair, seed=0)
+@pytest.mark.parametrize(
+    ("protocol", "left_out"),
+    [
+        (Closed(ks=(1, 16)), [[16], [16]]),
+        (Universal(spaces="open", ks=(1, 6)), [[6]]),
+        (ZeroShot(unseen=("bee",), ks=(1, 6)), [[6], [6], [], []]),  # the generalised gallery is larger
+    ],
+)
+def test_a_depth_beyond_the_gallery_is_left_out_and_the_card_says_so(pair, backbone, protocol, left_out):
+    arranged = protocol.arrange(pair, seed=0)
+    both = embeddings(Frozen(backbone, FrozenConfig()), arranged.test)
+    found = protocol.score(both, arranged, seed=0, trained=False)
+    assert [list(d["card"]["left_out"]) for d in found] == left_out
+    for direction in found:
+        deep, card = direction["card"]["left_out"], ProtocolCard(**direction["card"])
+        for metrics in (direction["metrics"], *direction["reranked"].values()):
+            assert not any(name.endswith(f"@{k}") for k in deep for name in metrics)
+        sizes = f"k = {deep[0]}, beyond the gallery of {card.n_gallery}" if deep else ""
+        assert ("**left out**" in card.markdown()) == bool(deep) and sizes in card.markdown()
 
 
 def test_the_embedded_images_have_unseen_names_of_their_own():

@@ -6,10 +6,11 @@ import json
 import pytest
 import torch
 
+from tpsnet.backbone import LayerRates, TowerConfig
 from tpsnet.evaluation import load_saved
 from tpsnet.experiments import BASELINES, VARIANTS, Variant, make, run
 from tpsnet.experiments.run import made_with
-from tpsnet.methods import METHODS, CLAIRConfig
+from tpsnet.methods import METHODS, CLAIRConfig, UEMConfig, UEMPrintedConfig
 from tpsnet.training import FitConfig, load_trained
 
 
@@ -55,12 +56,14 @@ def test_any_method_under_any_protocol_leaves_the_same(
         assert torch.equal(method.embed(images), again.embed(images))
 
 
-def test_what_cannot_be_scored_costs_no_training(pair, backbone, short, protocols, tmp_path):
+def test_what_does_not_fit_costs_no_training(pair, backbone, short, protocols, tmp_path):
     from tpsnet.errors import InputError
 
-    deep = dataclasses.replace(protocols["closed"], ks=(16,))
-    with pytest.raises(InputError, match="k = 16 with 15 images"):
-        run(short["TPSNet"], pair, deep, 0, tmp_path / "run", backbone=backbone)
+    many = dataclasses.replace(short["UEM"], config=UEMConfig(clusters=16))
+    with pytest.raises(InputError, match="15 images for 16 clusters"):
+        run(many, pair, protocols["closed"], 0, tmp_path / "run", backbone=backbone)
+    with pytest.raises(InputError, match="seed = -1: give a whole number from 0"):
+        run(short["UEM"], pair, protocols["closed"], -1, tmp_path / "run", backbone=backbone)
     assert not (tmp_path / "run").exists()
 
 
@@ -108,6 +111,21 @@ def test_everything_a_row_depends_on_makes_another_row(backbone, short, protocol
     oracle = dataclasses.replace(short["CLAIR"], oracle=True)
     made.append(made_with(**base | {"variant": oracle}, backbone=backbone))
     assert len({json.dumps(m, sort_keys=True) for m in made}) == len(made)
+
+
+def test_how_a_tower_is_run_and_learns_makes_another_row_where_it_is_not_the_default(backbone, protocols):
+    """Rows of before name neither; what only rounds is not named at all."""
+
+    def row(tower: TowerConfig | None = None, layers: LayerRates | None = None) -> dict:
+        variant = Variant("x", "UEMPrinted", UEMPrintedConfig(layers=layers or LayerRates()))
+        loop = FitConfig(tower=tower or TowerConfig())
+        return made_with(variant, ("flat", "line"), protocols["closed"], 0, loop, backbone)
+
+    plain = row()
+    assert not {"tower", "layers"} & {*plain, *plain["fit"], *plain["config"]}
+    assert row(TowerConfig(checkpointing=True, micro_batch=3, compile=True)) == plain
+    assert row(TowerConfig("fp32")) == plain | {"tower": {"precision": "fp32"}}
+    assert row(layers=LayerRates(locked=1)) == plain | {"layers": {"layer_decay": 1.0, "locked": 1}}
 
 
 def test_every_variant_is_another_config_of_its_method():

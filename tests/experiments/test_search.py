@@ -10,10 +10,10 @@ import torch
 from pictures import write_tree
 from PIL import Image
 
-from tpsnet.data import load_images, single_image
+from tpsnet.data import decode, load_images, single_image
 from tpsnet.errors import InputError
 from tpsnet.evaluation import RERANKINGS
-from tpsnet.experiments import Experiment, Source, embed_folder, search
+from tpsnet.experiments import Experiment, Source, embed_folder, embedder, search
 from tpsnet.methods import FrozenConfig
 from tpsnet.training import load_trained
 from tpsnet.types import Embeddings
@@ -39,7 +39,7 @@ def test_an_image_finds_its_neighbours_in_the_other_domain(trained):
     query = root / "flat" / "bee" / "3.png"
     hits = search(run, query, k=5)
     method = load_trained(run)
-    _, images = load_images(single_image(query), method.given.image_size)
+    _, images = load_images(single_image(query), method.given.resize)
     vector = method.embed(images, "flat")
     gallery = Embeddings.load(run / "embeddings" / "closed" / "TPSNet" / "gallery.safetensors")
     scores, order = (gallery.vectors @ vector[0]).sort(descending=True)
@@ -53,7 +53,7 @@ def test_the_searched_domain_follows_the_query(trained):
     there = search(run, root / "flat" / "ant" / "1.png", k=1)
     back = search(run, root / "line" / "ant" / "1.png", k=1)
     assert "/line/" in there[0].path and "/flat/" in back[0].path
-    own = search(run, root / "flat" / "ant" / "1.png", k=1, gallery="flat")
+    own = search(run, root / "flat" / "ant" / "1.png", k=1, gallery_domain="flat")
     # In bfloat16 one image alone is rounded otherwise than in the batch that training embedded.
     assert own[0].path == str(root / "flat" / "ant" / "1.png") and own[0].score > 0.99
 
@@ -61,14 +61,14 @@ def test_the_searched_domain_follows_the_query(trained):
 def test_an_image_from_elsewhere_is_taken_to_be_of_the_domain_not_searched(trained, tmp_path):
     run, root = trained
     Image.open(root / "flat" / "cat" / "2.png").save(tmp_path / "mine.png")
-    named = search(run, tmp_path / "mine.png", k=3, gallery="line", domain="flat")
-    assert search(run, tmp_path / "mine.png", k=3, gallery="line") == named
+    named = search(run, tmp_path / "mine.png", k=3, gallery_domain="line", domain="flat")
+    assert search(run, tmp_path / "mine.png", k=3, gallery_domain="line") == named
     assert search(run, tmp_path / "mine.png", k=3) == named  # the second domain is the gallery
 
 
 def test_a_text_is_a_query_too(trained):
     run, _ = trained
-    hits = search(run, text="a bee", k=4, gallery="flat")
+    hits = search(run, text="a bee", k=4, gallery_domain="flat")
     method = load_trained(run)
     gallery = Embeddings.load(run / "embeddings" / "closed" / "TPSNet" / "query.safetensors")
     order = (gallery.vectors @ method.embed_texts(["a bee"], "flat")[0]).argsort(descending=True)
@@ -82,7 +82,7 @@ def test_a_new_query_is_re_ranked_by_its_neighbours_among_the_known(trained, nam
     Image.open(root / "flat" / "cat" / "2.png").rotate(9, fillcolor="white").save(tmp_path / "mine.png")
     hits = search(run, tmp_path / "mine.png", k=12, reranking=name)
     method = load_trained(run)
-    _, images = load_images(single_image(tmp_path / "mine.png"), method.given.image_size)
+    _, images = load_images(single_image(tmp_path / "mine.png"), method.given.resize)
     known = [
         Embeddings.load(run / "embeddings" / "closed" / "TPSNet" / f"{role}.safetensors").vectors
         for role in ("query", "gallery")
@@ -93,6 +93,16 @@ def test_a_new_query_is_re_ranked_by_its_neighbours_among_the_known(trained, nam
     plain = search(run, tmp_path / "mine.png", k=12)
     assert [hit.score for hit in plain] != [hit.score for hit in hits]
     assert search(run, text="a bee", k=3, reranking=name)[0].path
+
+
+def test_the_embedder_of_a_browser_embeds_as_the_run_does(trained):
+    run, root = trained
+    method = load_trained(run)
+    ask, folder = embedder(method), embed_folder(run, root / "flat")
+    torch.testing.assert_close(ask("a bee", "flat"), method.embed_texts(["a bee"], "flat"))
+    for i in (0, 7):
+        row = ask(decode(folder.paths[i]), "flat")
+        torch.testing.assert_close(row[0], folder.vectors[i], atol=1e-5, rtol=0)
 
 
 def test_an_unknown_re_ranking_is_one_line(trained):
@@ -112,6 +122,11 @@ def test_a_folder_is_embedded_as_training_embedded_it(trained, tmp_path):
     assert embed_folder(run, new, domain="line").vectors.shape == (3, found.vectors.shape[1])
 
 
+def test_more_results_than_images_are_all_of_them(trained):
+    run, root = trained
+    assert len({hit.path for hit in search(run, root / "line" / "ant" / "1.png", k=99)}) == 18
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -121,11 +136,11 @@ def test_a_folder_is_embedded_as_training_embedded_it(trained, tmp_path):
         (["search", "{root}", "--text", "bee"], "holds no model.safetensors"),
         (["search", "{run}", "{root}/flat/bee/99.png"], "no such image file"),
         (
-            ["search", "{run}", "--text", "bee", "--gallery", "photo"],
+            ["search", "{run}", "--text", "bee", "--gallery-domain", "photo"],
             "'photo' is not one of the trained pair",
         ),
         (["search", "{run}", "{root}/flat/bee/3.png", "--domain", "photo"], "'photo' is not one of"),
-        (["search", "{run}", "--text", "bee", "-k", "99"], "k = 99 with a gallery of 18"),
+        (["search", "{run}", "--text", "bee", "-k", "0"], "k = 0: give a whole number from 1"),
         (["embed", "{run}", "{root}/nowhere", "{run}/out"], "nowhere"),
         (["embed", "{run}", "{root}/flat/bee", "{run}/out"], "'bee' is not one of the trained pair"),
     ],

@@ -75,7 +75,7 @@ def same_state(one: Method, other: Method) -> bool:
 
 
 def test_what_trains_has_no_place_for_a_label():
-    assert [field.name for field in dataclasses.fields(Images)] == ["name", "pixels"]
+    assert [field.name for field in dataclasses.fields(Images)] == ["name", "stored", "rows"]
     assert [field.name for field in dataclasses.fields(Batch)] == ["view1", "view2", "index", "domain"]
 
 

@@ -15,7 +15,7 @@ from tpsnet.errors import InputError
 from tpsnet.io import read_tensors, write_tensors
 from tpsnet.methods import Frozen, FrozenConfig
 from tpsnet.training import fit, load_trained
-from tpsnet.types import Images
+from tpsnet.types import Images, Resize
 
 MODEL = "model.safetensors"
 
@@ -121,6 +121,12 @@ FOREIGN = {
     ),
     "refused by the config": ({"config": CONFIG | {"size": 0}}, r": config: .*size is 0; give at least 1"),
     "another size": ({"config": CONFIG | {"size": 2}}, r"does not fit .*number"),
+    "a list as method": ({"method": ["Pull"]}, r": method: .*valid string"),
+    "a text as seed": ({"seed": "three"}, r": seed: .*valid integer.*; train again, or restore the file$"),
+    "numbers as domains": ({"domains": [1, 2]}, r": domains\.0: .*valid string, not 1"),
+    "a text as backbone": ({"backbone": "embedded"}, r": backbone: .*not 'embedded'"),
+    "no checksum of weights": ({"backbone": {"model": "x", "pretrained": None}}, "identity: Field required"),
+    "a text as log": ({"rows": "many"}, r": rows: .*valid list"),
 }
 
 
@@ -139,10 +145,49 @@ def test_other_weights_are_refused_by_their_checksum(trained, tmp_path):
     refused(tmp_path / "run", reason, backbone=small_backbone(1))
 
 
+def test_another_preprocessing_is_refused(trained, tmp_path):
+    other = small_backbone()
+    other.preprocessing = "resize 2, mean 0.1 0.1 0.1, std 1 1 1"
+    refused(
+        tmp_path / "run",
+        r"was trained with resize 224, mean 0\.485 .*'small 0' has resize 2, mean",
+        backbone=other,
+    )
+
+
+def test_another_activation_is_refused(trained, tmp_path):
+    """Artefacts of before do not say it."""
+    other = small_backbone()
+    other.quick_gelu = True
+    refused(tmp_path / "run", r"trained without QuickGELU, unlike 'small 0'; give the activ", backbone=other)
+    file = tmp_path / "run" / MODEL
+    tensors, meta = read_tensors(file)
+    assert meta["backbone"].pop("quick_gelu") is False
+    write_tensors(file, tensors, meta)
+    assert load_trained(tmp_path / "run", backbone=other).domains == ("a", "b")
+
+
+def test_an_artefact_of_before_was_trained_on_plainly_resized_images(trained, tmp_path):
+    file = tmp_path / "run" / MODEL
+    tensors, meta = read_tensors(file)
+    del meta["backbone"]["preprocessing"]
+    write_tensors(file, tensors, meta)
+    assert load_trained(tmp_path / "run", backbone=small_backbone()).domains == ("a", "b")
+    squashing = small_backbone()
+    squashing.resize = Resize(224, "squash")
+    refused(
+        tmp_path / "run", r"trained on images of another resize than 224 squash bicubic", backbone=squashing
+    )
+
+
 def test_weights_that_changed_or_left_their_address_are_one_line(small_clip, tmp_path, rng):
     folder = shutil.copytree(small_clip.removeprefix("local-dir:"), tmp_path / "clip")
     images = patterned("line", rng)[0], patterned("shaded", rng, n=20)[0]
     fit(Frozen(load_backbone(f"local-dir:{folder}"), FrozenConfig()), images, folder=tmp_path / "run")
+    assert load_trained(tmp_path / "run").domains == ("line", "shaded")
+    tensors, meta = read_tensors(tmp_path / "run" / MODEL)
+    meta["backbone"]["pretrained"] = "openai"  # files of before named what was not used
+    write_tensors(tmp_path / "run" / MODEL, tensors, meta)
     assert load_trained(tmp_path / "run").domains == ("line", "shaded")
     weights = load_file(folder / "open_clip_model.safetensors")
     weights["text_projection"][0, 0] += 1

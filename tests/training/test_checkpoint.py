@@ -11,9 +11,10 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from training.smallest import Pull, PullConfig, small_backbone
 
+from tpsnet.backbone import TowerConfig
 from tpsnet.data import AugmentConfig
 from tpsnet.errors import InputError
-from tpsnet.io import read_tensors
+from tpsnet.io import read_tensors, write_tensors
 from tpsnet.training import FitConfig, fit
 from tpsnet.training.checkpoint import changed_state
 from tpsnet.types import Images
@@ -46,7 +47,7 @@ def logged(folder: Path) -> list[dict]:
 def test_a_finished_folder_holds_log_events_and_model(pair, tmp_path):
     rows = fit(made(), pair, folder=tmp_path / "new" / "run")
     names = {file.name for file in (tmp_path / "new" / "run").iterdir()}
-    assert names == {"log.jsonl", "tensorboard", MODEL}
+    assert names == {".lock", "log.jsonl", "tensorboard", MODEL}
     assert logged(tmp_path / "new" / "run") == rows
 
 
@@ -68,6 +69,20 @@ def test_an_interrupted_run_ends_with_the_same_bits(pair, tmp_path, step, save_e
     found = method.state_dict()
     assert all(torch.equal(t, found[name]) for name, t in whole.state_dict().items())
     assert not (tmp_path / "run" / CHECKPOINT).exists()
+
+
+def test_the_momentum_of_sgd_survives_a_kill(pair, tmp_path):
+    cfg, whole = FitConfig(optimizer="sgd"), made()
+    rows = fit(whole, pair, cfg)
+    stopped = made()
+    stopped.stop = 5
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, pair, cfg, folder=tmp_path, save_every=0.0)
+    with pytest.raises(InputError, match=r"made with fit\.optimizer = 'sgd', not 'adamw'"):
+        fit(made(), pair, folder=tmp_path, resume=True)
+    method = made()
+    assert unseconded(fit(method, pair, cfg, folder=tmp_path, resume=True)) == unseconded(rows)
+    assert torch.equal(method.number, whole.number) and len(method.steps) == 6
 
 
 def test_the_same_object_goes_back_to_its_checkpoint(pair, tmp_path):
@@ -140,6 +155,23 @@ def test_another_run_is_refused_by_its_first_difference(pair, tmp_path, finished
         assert not method.steps
 
 
+def test_what_runs_the_tower_may_change_but_its_precision_may_not(pair, tmp_path):
+    interrupted(pair, tmp_path)
+    with pytest.raises(InputError, match=r"fit\.tower\.precision = 'auto', not 'bf16'"):
+        fit(made(), pair, FitConfig(tower=TowerConfig("bf16")), folder=tmp_path, resume=True)
+    fit(made(), pair, FitConfig(tower=TowerConfig(micro_batch=3)), folder=tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_before_names_no_precision(pair, tmp_path):
+    interrupted(pair, tmp_path)
+    tensors, meta = read_tensors(tmp_path / CHECKPOINT)
+    del meta["identity"]["fit.tower.precision"]
+    write_tensors(tmp_path / CHECKPOINT, tensors, meta)
+    with pytest.raises(InputError, match=r"fit\.tower\.precision = 'auto', not 'fp32'"):
+        fit(made(), pair, FitConfig(tower=TowerConfig("fp32")), folder=tmp_path, resume=True)
+    fit(made(), pair, folder=tmp_path, resume=True)
+
+
 def test_a_state_of_another_shape_is_one_line(pair, tmp_path):
     interrupted(pair, tmp_path)
     wide = made()
@@ -158,6 +190,111 @@ def test_a_damaged_checkpoint_is_named(pair, tmp_path):
         InputError, match=r"^cannot read .*checkpoint.*; remove it or choose another run folder$"
     ):
         fit(made(), pair, folder=tmp_path, resume=True)
+
+
+def test_a_flipped_byte_in_a_checkpoint_is_found(pair, tmp_path):
+    interrupted(pair, tmp_path)
+    content = bytearray((tmp_path / CHECKPOINT).read_bytes())
+    content[-2] ^= 1
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"checkpoint.* \(its checksum is wrong.*; remove it or choose another"
+    ):
+        fit(made(), pair, folder=tmp_path, resume=True)
+
+
+ROW = {"stage": "one", "epoch": 0, "losses": {"loss": 1.0}, "shares": {}, "seconds": 0.1}
+FOREIGN = {
+    "rows are missing": ({"rows": None}, "rows: Field required"),
+    "rows are a text": ({"rows": "many"}, "rows: .*valid list, not 'many'"),
+    "a row is a text": ({"rows": ["one"]}, r"rows\.0: .*not 'one'"),
+    "a row has no losses": ({"rows": [ROW | {"losses": [1]}]}, r"rows\.0\.losses: .*valid dictionary"),
+    "the position is missing": ({"next_position": None}, "next_position: Field required"),
+    "a stage too many": ({"next_position": [3, 0]}, r"next_position is stage 3, epoch 0 after 4 epochs"),
+    "an epoch too many": ({"next_position": [1, 2]}, r"next_position is stage 1, epoch 2 .*have \[3, 2\]"),
+    "an epoch after the end": ({"next_position": [2, 1]}, "next_position is stage 2, epoch 1"),
+    "an epoch too few": ({"next_position": [1, 0]}, "stage 1, epoch 0 after 4 epochs"),
+    "before the start": ({"next_position": [-1, 0]}, r"next_position\.0: .*not -1"),
+    "no pair": ({"next_position": 4}, "next_position: .*valid tuple, not 4"),
+    "no identity": ({"identity": []}, "identity: .*valid dictionary"),
+    "another format": ({"format": 2}, "format: .*not 2"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_checkpoint_of_another_form_is_one_line(pair, tmp_path, case):
+    interrupted(pair, tmp_path)
+    changes, reason = FOREIGN[case]
+    tensors, meta = read_tensors(tmp_path / CHECKPOINT)
+    meta = {key: value for key, value in (meta | changes).items() if value is not None}
+    write_tensors(tmp_path / CHECKPOINT, tensors, meta)
+    method = made()
+    with pytest.raises(InputError, match=reason) as caught:
+        fit(method, pair, folder=tmp_path, resume=True)
+    assert "\n" not in str(caught.value) and CHECKPOINT in str(caught.value) and not method.steps
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "reason"),
+    [
+        ("optimizer.0.exp_avg", None, r"optimiser's 0\.exp_avg is missing, not \(1,\)"),
+        ("optimizer.0.exp_avg", torch.zeros(2), r"optimiser's 0\.exp_avg is \(2,\), not \(1,\)"),
+        ("optimizer.0.step", torch.zeros(2), r"optimiser's 0\.step is \(2,\), not \(\)"),
+        ("optimizer.0.speed", torch.zeros(1), r"optimiser's 0\.speed is \(1,\), not missing"),
+        ("optimizer.77.step", torch.zeros(()), r"optimiser's 77\.step is \(\), not missing"),
+        ("optimizer.first", torch.zeros(()), r"optimiser's first is \(\), not missing"),
+    ],
+)
+def test_odd_entries_of_the_optimiser_are_one_line(pair, tmp_path, name, tensor, reason):
+    interrupted(pair, tmp_path)
+    tensors, meta = read_tensors(tmp_path / CHECKPOINT)
+    tensors = {key: t for key, t in (tensors | {name: tensor}).items() if t is not None}
+    write_tensors(tmp_path / CHECKPOINT, tensors, meta)
+    with pytest.raises(InputError, match=reason):
+        fit(made(), pair, folder=tmp_path, resume=True)
+
+
+def other(**changed: object) -> Pull:
+    """The same weights behind another preprocessing or with another activation."""
+    backbone = small_backbone()
+    for name, value in changed.items():
+        setattr(backbone, name, value)
+    return Pull(backbone, PullConfig())
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_preprocessing_or_activation_is_another_run(pair, tmp_path, finished):
+    fit(made(), pair, folder=tmp_path) if finished else interrupted(pair, tmp_path)
+    with pytest.raises(
+        InputError, match=r"made with data\.preprocessing = 'resize 224, .*not 'resize 2, mean"
+    ):
+        shifted = "resize 2, mean 0.1 0.1 0.1, std 1 1 1"
+        fit(other(preprocessing=shifted), pair, folder=tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"made with data\.quick_gelu = False, not True; give the old value"):
+        fit(other(quick_gelu=True), pair, folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_of_before_is_gone_on_with(pair, tmp_path, finished):
+    """Its files have no preprocessing, no activation, no format of the checkpoint and no checksum."""
+    from safetensors.torch import save_file
+
+    whole = made()
+    fit(whole, pair, folder=tmp_path) if finished else interrupted(pair, tmp_path)
+    if not finished:
+        fit(whole, pair)
+    file = tmp_path / (MODEL if finished else CHECKPOINT)
+    tensors, meta = read_tensors(file)
+    del meta["identity"]["data.preprocessing"], meta["identity"]["data.quick_gelu"]
+    if finished:
+        del meta["backbone"]["preprocessing"], meta["backbone"]["quick_gelu"]
+    else:
+        del meta["format"]
+    save_file(tensors, file, {"meta": json.dumps(meta)})
+    method = made()
+    fit(method, pair, folder=tmp_path, resume=True)
+    images = pair[0]
+    assert torch.equal(method.embed(images), whole.embed(images)) and torch.equal(method.number, whole.number)
 
 
 def full_disk(file: str):
@@ -188,12 +325,12 @@ def test_a_full_disk_leaves_no_half_model(pair, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(InputError, match=r"^cannot write .*No space left"):
         patch.setattr("tpsnet.io.save_file", full_disk("model"))
         fit(made(), pair, folder=tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"log.jsonl", "tensorboard", CHECKPOINT}
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "log.jsonl", "tensorboard", CHECKPOINT}
     whole, method = made(), made()
     rows = fit(whole, pair)
     assert unseconded(fit(method, pair, folder=tmp_path, resume=True)) == unseconded(rows)
     assert not method.steps and torch.equal(method.embed(pair[0]), whole.embed(pair[0]))
-    assert {file.name for file in tmp_path.iterdir()} == {"log.jsonl", "tensorboard", MODEL}
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "log.jsonl", "tensorboard", MODEL}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
@@ -222,7 +359,7 @@ def test_what_stands_in_the_way_is_one_line(pair, tmp_path, file):
     """A file where the folder or the events should be, a folder where the log should be."""
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).touch()
-    with pytest.raises(InputError, match=r"^cannot write to .*run .*; choose another run folder$"):
+    with pytest.raises(InputError, match=r"^cannot write to .*run .*; choose another.* folder$"):
         fit(made(), pair, folder=tmp_path / "run")
 
 
@@ -233,7 +370,7 @@ def test_a_run_killed_between_model_and_checkpoint_is_finished(pair, tmp_path, m
     method = made()
     fit(method, pair, folder=tmp_path, resume=True)
     assert not method.steps
-    assert {file.name for file in tmp_path.iterdir()} == {"log.jsonl", "tensorboard", MODEL}
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "log.jsonl", "tensorboard", MODEL}
 
 
 def interrupt(path: Path, missing_ok: bool = False) -> None:

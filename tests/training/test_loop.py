@@ -91,3 +91,24 @@ def test_a_loss_that_is_no_number_is_named_with_its_term(pair):
     method.number.data.fill_(float("nan"))
     with pytest.raises(InputError, match=r"^stage 'one', epoch 1: (loss|near) is nan; lower the learning"):
         fit(method, pair)
+
+
+def test_sgd_is_the_plain_rule_with_momentum_and_decay(pair):
+    """The same numbers from the rule: v ← μ v + g + λ w, w ← w − rate · v."""
+    method = made(epochs=(5, 0), weight=0.05)
+    method.number.data.fill_(100.0)  # so far above its goal that every gradient is positive
+    cfg = FitConfig(optimizer="sgd", momentum=0.6, weight_decay=0.1, warmup=0.0, clip_norm=1e6)
+    fit(method, pair, cfg)
+    number, velocity, expected = 100.0, 0.0, []
+    for step, (_, gradient) in enumerate(method.steps):
+        velocity = 0.6 * velocity + gradient + 0.1 * number
+        number -= 0.1 * rate(step, 10, 0.0) * velocity
+        expected.append(number)
+    assert [found for found, _ in method.steps] == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_only_rounds_or_is_not_used_is_no_fact():
+    plain, other = FitConfig().facts(), FitConfig(optimizer="sgd").facts()
+    assert set(plain) == {"augment", "optimizer", "weight_decay", "warmup", "clip_norm", "tower"}
+    assert plain["tower"] == {"precision": "auto"}
+    assert (other["optimizer"], other["momentum"]) == ("sgd", 0.9)

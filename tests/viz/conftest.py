@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from tpsnet.types import Embeddings
+from tpsnet.viz.browser import RetrievalBrowser
 
 CLASSES = ("apple", "boat", "cat", "drum")
 
@@ -40,3 +41,36 @@ def noisier(rng: torch.Generator) -> Callable[[Embeddings], Embeddings]:
         return Embeddings(domain.domain, vectors, domain.labels, domain.class_names, domain.paths)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thumbnails of this test alone."""
+    monkeypatch.setenv("TPSNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def pairs(domain, noisier) -> dict[str, tuple[Embeddings, Embeddings]]:
+    """Two models of the same two domains."""
+    query, gallery = domain("line", 22), domain("flat", 18)
+    return {"good": (query, gallery), "poor": (noisier(query), noisier(gallery))}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, list[bytes]]]:
+    """What the page receives."""
+    messages = []
+    monkeypatch.setattr(
+        RetrievalBrowser, "send", lambda self, content, buffers=(): messages.append((content, list(buffers)))
+    )
+    return messages
+
+
+@pytest.fixture
+def browser(pairs, sent) -> RetrievalBrowser:
+    """A browser of both models; what "good" is asked looks like the fifth image of the gallery."""
+
+    def embed(given, domain):
+        return pairs["good"][1].vectors[4, None]
+
+    return RetrievalBrowser(pairs, k=6, page_size=8, sample=3, embedders={"good": embed})

@@ -1,210 +1,226 @@
+"""The widget as Python and as the page see it: views, the way, own questions, the selection, messages."""
+
 import base64
+import csv
 import io
 from dataclasses import replace
 
 import pytest
-import torch
+from hostile import COLOURS, NAMES
 from PIL import Image
-from viz.reference_ranking import slow_ranking
+from viz.messages import look, tell
 
 from tpsnet.errors import InputError
-from tpsnet.viz import browser as browser_module
+from tpsnet.escape import printable
+from tpsnet.viz import panels
 from tpsnet.viz.browser import RetrievalBrowser
 
 
-@pytest.fixture
-def pairs(domain, noisier):
-    query, gallery = domain("line", 22), domain("flat", 18)
-    return {"good": (query, gallery), "poor": (noisier(query), noisier(gallery))}
+def test_the_way_goes_back_and_forward_and_branches(browser):
+    start = browser.query
+    browser.show(5)
+    browser.show(2, domain="flat", gallery="line")
+    browser.go(at=1)
+    assert browser.query["index"] == 5
+    browser.go(at=0)
+    assert browser.query == start
+    browser.show(7)
+    assert [entry["index"] for entry in browser.view["trail"]] == [start["index"], 7]
+    for index in range(22):
+        for _ in range(3):
+            browser.show(index)
+    assert len(browser.view["trail"]) == panels.TRAIL and browser.query["index"] == 21
 
 
-@pytest.fixture
-def browser(pairs):
-    return RetrievalBrowser(pairs, k=6, page=8, sample=3)
+def test_a_new_gallery_asks_the_shown_query_there(browser):
+    browser.show(5)
+    browser.go(gallery_domain="line")
+    assert browser.query == {"domain": "line", "index": 5, "gallery": "line", "label": "boat"}
 
 
-def answer(browser, monkeypatch, message):
-    """What the page receives for a message, sent through the widget's own handler."""
-    sent = []
-    monkeypatch.setattr(
-        type(browser), "send", lambda self, content, buffers=None: sent.append((content, buffers))
-    )
-    browser._handle_custom_msg(message, [])
-    (only,) = sent
-    return only
+def test_asking_with_a_text_and_a_picture(browser, pairs, sent, tmp_path):
+    content, images = tell(browser, sent, {"kind": "text", "text": " boat "})["ranking"]
+    assert content["query"]["label"] == "“boat”" and content["lists"][0]["rows"][0]["index"] == 4
+    assert images[0] == b"" and content["lists"][0]["rows"][0]["right"] is None
+    file = io.BytesIO()
+    Image.new("RGB", (50, 20), "red").save(file, "PNG")
+    content, images = tell(browser, sent, {"kind": "own", "name": "mine.png"}, [file.getvalue()])["ranking"]
+    assert Image.open(io.BytesIO(images[0])).size == (50, 20)
+    assert content["query"]["label"] == "mine.png" and content["lists"][0]["rows"][0]["index"] == 4
+    browser.ask(pairs["good"][0].paths[3])
+    assert browser.query["label"] == "3.webp"
 
 
-@pytest.mark.parametrize("model", ["good", "poor"])
-@pytest.mark.parametrize("query", [0, 13, 21])
-def test_a_click_gets_the_ranking_of_brute_force(browser, pairs, monkeypatch, model, query):
-    content, images = answer(browser, monkeypatch, {"kind": "select", "model": model, "query": query})
-    ours, gallery = pairs[model]
-    expected = slow_ranking(ours, query, gallery, 6)
-    assert [row["item"] for row in content["rows"]] == [i for i, _, _ in expected]
-    assert [row["right"] for row in content["rows"]] == [right for _, _, right in expected]
-    assert [row["score"] for row in content["rows"]] == pytest.approx([s for _, s, _ in expected], abs=6e-4)
-    assert [row["class"] for row in content["rows"]] == [gallery.paths[i].parent.name for i, _, _ in expected]
-    assert content["class"] == ours.paths[query].parent.name
-    assert content["relevant"] == int((gallery.labels == ours.labels[query]).sum())
-    shown = [Image.open(io.BytesIO(p)).convert("RGB").getpixel((20, 15)) for p in images]
-    files = [ours.paths[query], *(gallery.paths[i] for i, _, _ in expected)]
-    for pixel, file in zip(shown, files, strict=True):
-        wanted = Image.open(file).convert("RGB").getpixel((20, 15))
-        assert max(abs(a - b) for a, b in zip(pixel, wanted, strict=True)) < 12  # lossy
+def test_a_model_without_an_embedder_says_so(browser, sent):
+    browser.go(model="poor")
+    before = browser.view
+    content, _ = tell(browser, sent, {"kind": "text", "text": "boat"})["error"]
+    assert "pass embedders" in content["text"] and browser.view == before
+    browser.go(model="good")
+    browser.ask("boat")
+    sent.clear()
+    browser.go(against="poor")
+    assert "pass embedders" in sent[0][0]["lists"][1]["why"]
 
 
-def test_pages_show_every_query_once(browser, monkeypatch):
-    seen = []
-    for page in range(3):
-        message = {"kind": "queries", "model": "good", "order": "as stored", "page": page}
-        content, images = answer(browser, monkeypatch, message)
-        assert (content["page"], content["pages"], content["total"]) == (page, 3, 22)
-        assert len(images) == len(content["rows"])
-        seen += [row["query"] for row in content["rows"]]
-    assert seen == list(range(22))
+def test_what_is_no_picture_is_refused(browser, sent):
+    content, _ = tell(browser, sent, {"kind": "own", "name": "notes.txt"}, [b"no picture"])["error"]
+    assert content["text"].startswith("notes.txt is no image")
 
 
-def test_the_mixed_order_deals_out_the_classes(browser):
-    """Labels go 0 1 2 3 0 1 2 3 …: with the classes sorted, the deal has to interleave them again."""
-    query, gallery = browser.pairs["good"]
-    stored = query.subset(query.labels.argsort(stable=True).tolist())
-    rows = RetrievalBrowser({"m": (stored, gallery)}, k=2, page=22).queries("m", "mixed", 0)[0]["rows"]
-    assert [row["class"] for row in rows] == [query.paths[i].parent.name for i in range(22)]
+def test_the_selection_is_a_table(browser, pairs, sent):
+    content, _ = tell(browser, sent, {"kind": "show", "domain": "line", "index": 3, "gallery": "flat"})[
+        "ranking"
+    ]
+    row = content["lists"][0]["rows"][1]
+    entry = {key: row[key] for key in ("domain", "index", "rank", "score", "right")}
+    entry |= {"model": "good", "query": content["query"]}
+    tell(browser, sent, {"kind": "go", "change": {"selected": [entry]}})
+    (line,) = browser.selection.to_dict("records")
+    assert line["path"] == str(pairs["good"][1].paths[row["index"]])
+    assert line["query"] == str(pairs["good"][0].paths[3]) and line["query class"] == "drum"
+    assert (line["model"], line["rank"], line["right"]) == ("good", 2, row["right"])
+    text = tell(browser, sent, {"kind": "csv"})["csv"][0]["text"]
+    assert text.splitlines()[0] == "path,domain,class,query,query class,model,rank,score,right"
+    assert line["path"] in text
 
 
-def test_worst_queries_come_first_with_their_precision(browser, pairs):
-    seen = [row for page in range(3) for row in browser.queries("poor", "worst first", page)[0]["rows"]]
-    ours, gallery = pairs["poor"]
-    slow = [100 * sum(r for *_, r in slow_ranking(ours, q, gallery, 6)) / 6 for q in range(22)]
-    # The fixture's queries are stored class by class in turn, so that equals stay in the stored order.
-    assert [row["query"] for row in seen] == sorted(range(22), key=lambda q: slow[q])
-    assert [row["precision"] for row in seen] == pytest.approx(sorted(slow), abs=0.06)
+@pytest.mark.parametrize("name", [*NAMES, '=cmd|"/c calc"!A0', "cr\rlf"], ids=printable)
+def test_a_name_in_the_csv_is_the_name_itself(pairs, sent, name):
+    """It is data: images are found again by it. A spreadsheet has to be told that it is text."""
+    classes = (name, *pairs["good"][0].class_names[1:])
+    named = [replace(part, class_names=classes) for part in pairs["good"]]
+    browser = RetrievalBrowser({name: named}, k=2)
+    entry = {"domain": "line", "index": 0, "rank": 1, "score": 0.5, "right": True, "model": name}
+    browser.go(selected=[entry | {"query": {"label": name, "text": name, "gallery": "flat"}}])
+    content = tell(browser, sent, {"kind": "csv"})["csv"][0]["text"]
+    (line,) = csv.DictReader(io.StringIO(content, newline=""))
+    assert line["class"] == line["model"] == line["query"] == name
+    assert line["path"] == str(named[0].paths[0])
 
 
-def test_equally_bad_queries_come_class_by_class(browser):
-    query, gallery = browser.pairs["good"]
-    alike = replace(query, vectors=query.vectors[:1].expand(22, -1))  # right for one class only
-    stored = alike.subset(query.labels.argsort(stable=True).tolist())
-    rows = RetrievalBrowser({"m": (stored, gallery)}, k=1).queries("m", "worst first", 0)[0]["rows"]
-    assert len({row["class"] for row in rows[:3]}) == 3
-
-
-def test_queries_without_a_match_are_not_among_the_worst(pairs):
-    query, gallery = pairs["good"]
-    few = gallery.subset((gallery.labels != 1).nonzero()[:, 0].tolist())
-    rows = RetrievalBrowser({"m": (query, few)}, k=3, page=22).queries("m", "worst first", 0)[0]["rows"]
-    n = int((query.labels == 1).sum())
-    assert [query.labels[row["query"]] == 1 for row in rows] == [False] * (22 - n) + [True] * n
-
-
-def test_a_page_outside_is_the_nearest_one(browser):
-    assert browser.queries("good", "as stored", 99)[0]["page"] == 2
-    assert browser.queries("good", "as stored", -1)[0]["page"] == 0
+def test_in_plain_text_a_browser_is_one_line(pairs):
+    plain = RetrievalBrowser({COLOURS: pairs["good"]}, k=2)._repr_mimebundle_()[0]["text/plain"]
+    assert plain == f"Retrieval browser: 22 of line, 18 of flat; models: {printable(COLOURS)}"
 
 
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ({"kind": "select", "model": "good", "query": 22}, "no query 22"),
-        ({"kind": "select", "model": "good", "query": -1}, "no query -1"),
-        ({"kind": "select", "model": "best", "query": 0}, "no model 'best'"),
+        ({"kind": "show", "domain": "line", "index": 22, "gallery": "flat"}, "images 0 to 21"),
+        ({"kind": "show", "domain": "art", "index": 0, "gallery": "flat"}, "no domain 'art'"),
+        ({"kind": "go", "change": {"model": "best"}}, "no model 'best'"),
+        ({"kind": "go", "change": {"order": "best first"}}, "no order"),
+        ({"kind": "go", "change": {"order": "gains first"}}, "compares two models"),
+        ({"kind": "go", "change": {"category": "zebra"}}, "no class 'zebra'"),
+        ({"kind": "go", "change": {"reranking": "magic"}}, "no re-ranking"),
+        ({"kind": "go", "change": {"page": "one"}}, ""),
+        ({"kind": "go", "change": {"panels": 1}}, "a view has no 'panels'"),
         ({"kind": "select", "query": 0}, "does not understand"),
-        ({"kind": "queries", "model": "good", "order": "best first", "page": 0}, "no order"),
+        ({"kind": "view", "domain": "flat", "index": 18}, "images 0 to 17"),
     ],
 )
-def test_messages_without_sense_get_their_reason_back(browser, monkeypatch, message, reason):
-    content, images = answer(browser, monkeypatch, message)
-    assert content["kind"] == "error"
-    assert reason in content["text"]
-    assert images == []
+def test_messages_without_sense_get_their_reason_back(browser, sent, message, reason):
+    before = browser.view
+    answers = tell(browser, sent, message)
+    assert reason in answers["error"][0]["text"]
+    assert answers["done"][0]["id"] == "a:1"
+    assert browser.view == before
 
 
-def test_the_saved_view_is_an_image_and_a_line_of_text(browser, pairs):
+def test_every_message_is_done_and_drawings_rise(browser, sent):
+    versions = []
+    for index in range(4):
+        answers = tell(browser, sent, {"kind": "show", "domain": "line", "index": index, "gallery": "flat"})
+        assert sent[-1][0] == {"kind": "done", "id": "a:1"}
+        versions.append(answers["ranking"][0]["version"])
+    assert versions == sorted(set(versions))
+
+
+def test_the_first_view_travels_with_the_widget_and_is_gone_when_it_was_seen(browser, sent):
+    kinds = [part["message"]["kind"] for part in browser.opening]
+    assert kinds == ["ranking", "page"]
+    assert all(len(buffer) for part in browser.opening for buffer in part["buffers"])
+    assert set(tell(browser, sent, {"kind": "hello", "has": True})) == {"done"}
+    assert browser.opening == []
+    assert set(tell(browser, sent, {"kind": "hello", "has": False})) == {"ranking", "page", "done"}
+
+
+def test_the_state_stays_small(browser, sent):
+    tell(browser, sent, {"kind": "hello", "has": True})
+    state = browser.get_state()
+    code = {"_esm", "_css"}
+    assert sum(len(str(value)) for name, value in state.items() if name not in code) < 9_000
+    assert len(state["_esm"]) < 25_000
+
+
+def test_the_saved_view_is_an_image_and_a_line_of_text(browser):
     data, _ = browser._repr_mimebundle_()
     sheet = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
     assert sheet.format == "PNG"
     assert sheet.width > 7 * 56  # the query and its six results
-    assert "line → flat: 22 queries, 18 images" in data["text/plain"]
-    assert "good" in data["text/plain"] and "poor" in data["text/plain"]
+    assert "22 of line, 18 of flat; models: good, poor" in data["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
-@pytest.mark.parametrize("order", ["as stored", "worst first"])
-def test_the_saved_view_marks_what_brute_force_calls_right(pairs, monkeypatch, order):
-    drawn, real = [], browser_module.contact_sheet
-    monkeypatch.setattr(
-        browser_module, "contact_sheet", lambda rows, *a, **k: drawn.append((rows, a)) or real(rows, *a, **k)
-    )
-    RetrievalBrowser(pairs, k=6, sample=3, order=order).sheet()
-    ((rows, (headings,)),) = drawn
-    slow = [
-        sum(right for *_, right in slow_ranking(pairs["good"][0], q, pairs["good"][1], 6)) for q in range(22)
-    ]
-    worst = sorted(range(22), key=lambda q: slow[q])[:3]
-    spread = [0, 7, 14]  # of 22, a third apart
-    wanted = [(q, model) for q in (worst if order == "worst first" else spread) for model in pairs]
-    assert len(rows) == len(wanted)
-    for row, heading, (q, model) in zip(rows, headings, wanted, strict=True):
-        expected = slow_ranking(pairs[model][0], q, pairs[model][1], 6)
-        assert [tile.right for tile in row] == [None, *(right for *_, right in expected)]
-        assert [tile.image for tile in row[1:]] == [pairs[model][1].paths[i] for i, *_ in expected]
-        assert heading == f"{model}: {sum(r for *_, r in expected)} of 6 right"
-
-
-def test_a_rejected_query_has_no_match(pairs):
-    query, gallery = pairs["good"]
-    rejected = torch.arange(len(query)) % 3 == 0
-    models = {"open": (replace(query, rejected=rejected), gallery), "closed": (query, gallery)}
-    browser = RetrievalBrowser(models, k=4, page=22, sample=1, order="as stored")
-    for model, expected in (("open", rejected.tolist()), ("closed", [False] * 22)):
-        rows = browser.queries(model, "as stored", 0)[0]["rows"]
-        assert [row["rejected"] for row in rows] == expected
-        assert [browser.ranking(model, q)[0]["rejected"] for q in range(22)] == expected
-
-
-def test_a_query_without_a_match_is_shown_like_any_other(pairs, monkeypatch):
-    """No gallery image has its class: nothing is right, on the page as in the saved view."""
-    query, gallery = pairs["good"]
-    unmatched = replace(query, labels=torch.full_like(query.labels, len(query.class_names) - 1))
-    shown = gallery.subset((gallery.labels != unmatched.labels[0]).nonzero()[:, 0].tolist())
-    browser = RetrievalBrowser({"open": (unmatched, shown)}, k=4, sample=1)
-    content, _ = answer(browser, monkeypatch, {"kind": "select", "model": "open", "query": 3})
-    assert content["relevant"] == 0 and [row["right"] for row in content["rows"]] == [False] * 4
-    assert browser.sheet().startswith(b"\x89PNG")
-
-
-def test_the_state_stays_small(browser):
-    state = browser.get_state()
-    assert sum(len(str(value)) for value in state.values()) < 20_000
-    assert len(browser._esm) < 15_000
-
-
-def test_the_page_starts_with_the_chosen_order(pairs):
-    orders = RetrievalBrowser(pairs, k=2, order="worst first").orders
-    assert orders[0] == "worst first"
-    assert sorted(orders) == ["as stored", "mixed", "worst first"]
-
-
-def test_equal_scores_stand_in_the_gallery_s_order(domain):
-    query, gallery = domain("line", 4), domain("flat", 12)
-    same = torch.zeros(12, 8)
-    same[:, 0] = 1
-    gallery = replace(gallery, vectors=same)
-    rows = RetrievalBrowser({"m": (query, gallery)}, k=12).ranking("m", 1)[0]["rows"]
-    assert [row["item"] for row in rows] == list(range(12))
-
-
-def test_bad_input_is_refused(pairs, domain):
+def test_bad_input_is_refused(pairs):
     with pytest.raises(InputError, match="at least one model"):
         RetrievalBrowser({})
-    with pytest.raises(InputError, match="k = 19 results from a gallery of 18"):
-        RetrievalBrowser(pairs, k=19)
-    with pytest.raises(InputError, match="no order 'best first'; choose one of mixed"):
+    with pytest.raises(InputError, match="k = 0 results"):
+        RetrievalBrowser(pairs, k=0)
+    with pytest.raises(InputError, match="no order 'best first'; choose one of sample"):
         RetrievalBrowser(pairs, k=2, order="best first")
     query, gallery = pairs["good"]
     backwards = replace(gallery, paths=gallery.paths[::-1])
     with pytest.raises(InputError, match="different 'flat' images"):
         RetrievalBrowser(pairs | {"other": (query, backwards)}, k=2)
     gallery.paths[3].unlink()
-    with pytest.raises(InputError, match="1 images of 'flat' are gone"):
+    with pytest.raises(InputError, match="1 of 18 image files of 'flat' are gone"):
         RetrievalBrowser(pairs, k=2)
+
+
+def test_what_is_changed_before_the_display_is_what_is_displayed(browser, sent):
+    browser.show(5)
+    assert browser.opening == []  # so that the page asks
+    content, _ = look(browser, sent)["ranking"]
+    assert content["query"]["index"] == 5
+
+
+def test_a_fault_of_ours_ends_the_wait_too(browser, sent, monkeypatch):
+    def broken(view):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(browser.panels, "ranking", broken)
+    sent.clear()
+    # The widget's own dispatcher catches what is raised, and logs it.
+    browser._handle_custom_msg({"id": "a:1", "kind": "go", "change": {"reranking": "expansion"}}, [])
+    assert [content["kind"] for content, _ in sent][-2:] == ["error", "done"]
+
+
+def test_two_quick_selections_are_both_kept(browser, sent):
+    entries = [
+        {"domain": "flat", "index": i, "rank": 1, "score": 0.5, "right": True, "model": "good"}
+        for i in (1, 2)
+    ]
+    entries = [entry | {"query": browser.query} for entry in entries]
+    for entry in entries:
+        tell(browser, sent, {"kind": "toggle", "entry": entry})
+    assert [entry["index"] for entry in browser.view["selected"]] == [1, 2]
+    tell(browser, sent, {"kind": "toggle", "entry": entries[0]})
+    assert [entry["index"] for entry in browser.view["selected"]] == [2]
+
+
+def test_a_view_needs_a_query(browser):
+    with pytest.raises(InputError, match="trail cannot be empty"):
+        browser.go(trail=[])
+    with pytest.raises(InputError, match="no domain 'photo'"):
+        browser.ask(Image.new("RGB", (9, 9)), domain="photo")
+    assert browser.query["domain"] == "line"
+
+
+def test_models_of_other_domains_are_refused(pairs):
+    query, gallery = pairs["good"]
+    with pytest.raises(InputError, match="different"):
+        RetrievalBrowser(pairs | {"other": (replace(query, domain="photo"), gallery)})
+    with pytest.raises(InputError, match="other domains"):
+        RetrievalBrowser(pairs | {"other": (query,)})

@@ -3,7 +3,7 @@ import torch
 
 from tpsnet.errors import InputError
 from tpsnet.io import write_tensors
-from tpsnet.viz.projection import nearest, neighbours_kept, umap_map
+from tpsnet.viz.projection import nearest, neighbourhood, neighbours_kept, umap_map
 
 
 def slow_nearest(points, k):
@@ -45,7 +45,12 @@ def test_too_many_neighbours_are_refused(unit, tmp_path):
     with pytest.raises(InputError, match="cannot take 5 neighbours among 5"):
         nearest(unit(5, 2).float(), 5)
     with pytest.raises(InputError, match="cannot keep 30 neighbours"):
-        umap_map(unit(30, 4).float(), tmp_path)
+        umap_map(unit(30, 4).float(), tmp_path, neighbours=30)
+
+
+@pytest.mark.parametrize(("n", "wanted"), [(12, 2), (60, 7), (240, 30), (3200, 30)])
+def test_a_neighbourhood_is_a_small_part_of_the_data(n, wanted):
+    assert neighbourhood(n) == wanted
 
 
 def test_three_groups_stay_apart_and_the_second_call_reads_the_first_one_s_file(tmp_path, rng):

@@ -20,9 +20,9 @@ from tpsnet.backbone import Backbone
 from tpsnet.data import embedded_root, embedded_unseen, image_folder, zero_shot_split
 from tpsnet.evaluation import evaluate_zero_shot, rerank
 from tpsnet.experiments import Source, Variant, ZeroShot, run
-from tpsnet.experiments.jobs import Job, run_jobs
-from tpsnet.experiments.run import made_with
+from tpsnet.experiments.run import later, made_with
 from tpsnet.io import write_text
+from tpsnet.jobs import Job, run_jobs
 from tpsnet.methods import CLAIRConfig
 from tpsnet.report.parts import table
 from tpsnet.training import FitConfig
@@ -97,14 +97,14 @@ def job(config: CLAIRConfig, names: tuple[str, str], protocol: ZeroShot, backbon
     variant = Variant("CLAIR", "CLAIR", config)
     made = made_with(variant, names, protocol, SEED, FitConfig(), backbone)
     made |= {"root": SOURCE.folder(protocol).name, "shares": list(SHARES)}
-    return Job(made, (variant, names, protocol), " ↔ ".join(names))
+    return Job(made, (variant, names, protocol), " ↔ ".join(names), later(backbone))
 
 
 def judge(variant: Variant, names: tuple[str, str], protocol: ZeroShot) -> dict[str, dict[str, list[float]]]:
     """Train one config on one pair; mAP of the held-out objects by the share of the trained views."""
     torch.set_num_threads(1)  # the figures then do not depend on the machine's cores
     backbone = SOURCE.backbone()
-    pair = SOURCE.pair(names, protocol, backbone.image_size)
+    pair = SOURCE.pair(names, protocol, backbone.resize)
     done = run(variant, pair, protocol, SEED, backbone=backbone)
     queries = protocol.kept(done.embeddings, protocol.arrange(pair, SEED))
     scores = {}
@@ -152,10 +152,8 @@ Made by `python -m tools.studies.choose_clair`."""
 
 
 def _table(axis: str, scores: dict[float, list[float]]) -> str:
-    shipped = getattr(SHIPPED, axis)
-    values = [f"**{value:g}**" if value == shipped else f"{value:g}" for value in scores]
-    frame = pd.DataFrame(list(scores.values()), values, COLUMNS)
-    return table(frame, f"`{axis}`", digits=2)
+    frame = pd.DataFrame(list(scores.values()), [f"{value:g}" for value in scores], COLUMNS)
+    return table(frame, axis, digits=2, bold=[f"{getattr(SHIPPED, axis):g}"])
 
 
 def _mean(found: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:

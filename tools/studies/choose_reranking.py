@@ -57,7 +57,7 @@ def main(
     """
     source = Source()
     backbone = source.backbone()
-    images = source.pair(pair, Closed(), backbone.image_size)
+    images = source.pair(pair, Closed(), backbone.resize)
     halves = [embed_with_flip(backbone.encode_image, x) for x in images.images]
     found = {
         name: pd.DataFrame({setting: judge(rule, halves, images) for setting, rule in rules.items()}).T
@@ -129,8 +129,7 @@ Made by `python -m tools.studies.choose_reranking`."""
     ]
     for name, frame in found.items():
         best = choose(frame["agreement"].to_dict(), START[name])
-        shown = frame.rename(index={best: f"**{best}**"})
-        parts += [f"## {name.capitalize()}", table(shown[["agreement", "mAP"]], "setting")]
+        parts += [f"## {name.capitalize()}", table(frame[["agreement", "mAP"]], "setting", bold=[best])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -53,7 +53,7 @@ def main(
     backbone = source.backbone()
     found = {}
     for names in pairs:
-        pair = source.pair(names, Closed(), backbone.image_size)
+        pair = source.pair(names, Closed(), backbone.resize)
         found[" ↔ ".join(names)] = pd.DataFrame(trials(backbone, pair)).T
     write_text(card, page(found))
     print(card.read_text(encoding="utf-8"))

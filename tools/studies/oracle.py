@@ -20,9 +20,9 @@ from tools.studies.true_labels import Adapter, FullTuning, TrueLabelsConfig
 from tpsnet.backbone import Backbone, embed_all
 from tpsnet.data import embedded_root, image_folder, load_images
 from tpsnet.experiments import BASELINES, Closed, Protocol, Source, Table, Variant, ZeroShot, all_pairs, fill
-from tpsnet.experiments.jobs import Job, run_jobs
-from tpsnet.experiments.run import made_with
+from tpsnet.experiments.run import later, made_with
 from tpsnet.io import write_text
+from tpsnet.jobs import Job, run_jobs
 from tpsnet.methods import Frozen, FrozenConfig, embeddings
 from tpsnet.report import tidy
 from tpsnet.report.parts import means, table
@@ -95,14 +95,14 @@ def oracle_jobs(source: Source, pairs: Sequence[tuple[str, str]]) -> list[Job]:
             for variant in VARIANTS:
                 made = made_with(variant, pair, protocol, SEED, loop, backbone) | {"root": source.root.name}
                 title = f"{' ↔ '.join(pair)}, {protocol.name}: {variant.name}"
-                jobs.append(Job(made, (source, variant, pair, protocol), title))
+                jobs.append(Job(made, (source, variant, pair, protocol), title, later(backbone)))
     return jobs
 
 
 def judge(source: Source, variant: Variant, names: tuple[str, str], protocol: Protocol) -> dict:
     """The row of an oracle, or of the baseline, on one pair."""
     backbone = source.backbone()
-    pair = source.pair(names, protocol, backbone.image_size)
+    pair = source.pair(names, protocol, backbone.resize)
     arranged = protocol.arrange(pair, SEED)
     method = CLASSES[variant.method](backbone, variant.config, SEED)
     method.oracle = arranged.train.class_rows
@@ -116,7 +116,7 @@ def embedded_domains(source: Source) -> list[Embeddings]:
     """Every domain through the frozen CLIP."""
     backbone, found = source.backbone(), []
     for folder in image_folder(source.root).values():
-        domain, images = load_images(folder, backbone.image_size)
+        domain, images = load_images(folder, backbone.resize)
         z = embed_all(backbone.encode_image, images)
         found.append(Embeddings(domain.name, z, domain.labels, domain.class_names, domain.paths))
     return found
@@ -139,9 +139,9 @@ def baseline_table(rows: Sequence[dict]) -> str:
         "mean, line ↔ solid": cells[mono == 2],
         f"mean of {len(cells)}": cells,
     }
-    last = pd.DataFrame({f"**{name}**": group.mean() for name, group in groups.items() if len(group)}).T
+    last = pd.DataFrame({name: group.mean() for name, group in groups.items() if len(group)}).T
     cells.index = cells.index.map(" → ".join)
-    return table(pd.concat([cells, last]), "direction")
+    return table(pd.concat([cells, last]), "direction", bold=groups)
 
 
 def cluster_table(backbone: Backbone, domains: Sequence[Embeddings]) -> str:

@@ -1,29 +1,38 @@
 """A CLIP as L2-normalised vectors, image tokens, and texts with learned words."""
 
 import contextlib
-import zlib
 from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
+from tpsnet.backbone.tower import Encoder
+from tpsnet.io import crc32
+from tpsnet.types import Resize
 
-class Backbone(nn.Module):
+PROBE = ["A line drawing of an ant", "two Größen, naïve co-workers' 1st supercalifragilistic ☕"]
+
+
+class Backbone(Encoder):
     """A CLIP model that takes RGB in [0, 1] and gives L2-normalised vectors.
 
     Args:
         clip: A model built by open_clip.
         tokenizer: The model's tokenizer.
+        resize: How the model's preprocessing resizes an image.
         mean: Per-channel mean of the model's preprocessing.
         std: Per-channel standard deviation of the model's preprocessing.
 
     Attributes:
         dim: Length of an embedding.
         token_dim: Channels of an image token.
-        image_size: Side of the square input in pixels.
         identity: Checksum of the weights as they were loaded; a copy that is trained further keeps it.
+        preprocessing: What else its vectors depend on: resize, mean, deviation, and a checksum of what the
+            tokenizer makes of some texts.
+        quick_gelu: Whether it computes QuickGELU, on which its vectors depend too.
         model: Name or address that the model was loaded from, see ``load_backbone``.
         pretrained: Tag or file of the weights; ``None`` where an address needs none.
     """
@@ -31,26 +40,21 @@ class Backbone(nn.Module):
     model: str = ""
     pretrained: str | None = None
 
-    def __init__(self, clip: nn.Module, tokenizer, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, clip: nn.Module, tokenizer, resize: Resize, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         super().__init__()
         self.clip = clip.to(memory_format=torch.channels_last)
-        self.tokenizer, self.identity = tokenizer, checksum(clip)
+        self.tokenizer, self.resize, self.identity = tokenizer, resize, checksum(clip)
+        self.quick_gelu = any(isinstance(module, QuickGELU) for module in clip.modules())
+        words = f"{crc32(tokenizer(PROBE)):08x}"
+        self.preprocessing = f"{preprocessing(resize, mean, std)}, words {words}"
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        size = clip.visual.image_size
-        self.image_size = size if isinstance(size, int) else size[0]
         with torch.no_grad():
-            blank = torch.zeros(1, 3, self.image_size, self.image_size, device=self.mean.device)
+            blank = torch.zeros(1, 3, *resize.sides, device=self.mean.device)
             vector, tokens = self.eval().encode_tokens(blank)
         self.dim, self.token_dim = vector.shape[1], tokens.shape[2]
-
-    def train(self, mode: bool = True) -> "Backbone":
-        """Batch-norm layers stay in evaluation mode: their statistics belong to the pretraining."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
-        return self
 
     @property
     def tower(self) -> nn.Module:
@@ -64,25 +68,22 @@ class Backbone(nn.Module):
             if id(p) not in tower:
                 p.requires_grad_(False)
 
-    def encode_image(
-        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
-    ) -> Float[Tensor, "batch dim"]:
-        """L2-normalised embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
-        vectors = (self.tower if tower is None else tower)(self._prepare(images))
-        vectors = vectors[0] if isinstance(vectors, tuple) else vectors  # a CoCa's tower gives tokens too
-        return F.normalize(vectors.float(), dim=1)
-
     def encode_tokens(
-        self, images: Float[Tensor, "batch 3 size size"]
-    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens width"]]:
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens channels"]]:
         """L2-normalised embeddings, and the last feature map as a sequence of tokens, in one pass."""
-        out = self.clip.forward_intermediates(self._prepare(images), image_indices=1, normalize=False)
-        vectors = F.normalize(out["image_features"].float(), dim=1)
-        return vectors, out["image_intermediates"][-1].flatten(2).transpose(1, 2).float()
+        forward = self.__dict__.get("compiled_tokens", self.clip.forward_intermediates)
 
-    def _prepare(self, images: Tensor) -> Tensor:
-        # Channels last, as the weights are: convolutions on a processor run about three times faster.
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        def encode(part: Tensor) -> tuple[Tensor, Tensor]:
+            out = forward(self._prepare(part), image_indices=1, normalize=False)
+            tokens = out["image_intermediates"][-1].flatten(2).transpose(1, 2).float()
+            return F.normalize(out["image_features"].float(), dim=1), tokens
+
+        return self._run(encode, images)
+
+    def _compile(self) -> None:
+        super()._compile()
+        self.__dict__["compiled_tokens"] = torch.compile(self.clip.forward_intermediates)
 
     def encode_text(self, texts: list[str]) -> Float[Tensor, "text dim"]:
         """L2-normalised embeddings of plain texts, without gradient."""
@@ -123,8 +124,14 @@ def checksum(module: nn.Module) -> str:
     """CRC-32 of all weights and buffers, in their order."""
     found = 0
     for tensor in module.state_dict().values():
-        found = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy(), found)
+        found = crc32(tensor, found)
     return f"{found:08x}"
+
+
+def preprocessing(resize: Resize, mean: Sequence[float], std: Sequence[float]) -> str:
+    """How pixels are prepared, as text."""
+    numbers = (" ".join(f"{value:.6g}" for value in values) for values in (mean, std))
+    return "resize {}, mean {}, std {}".format(resize, *numbers)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tpsnet.distributed import apart, gathered, share, sharing
 from tpsnet.errors import InputError
 from tpsnet.types import Images
 
@@ -38,10 +39,11 @@ def embed_all(
 ) -> Float[Tensor, "n dim"]:
     """Encode every image of a domain, in order.
 
-    Where encoders run in bfloat16, the last digits of a vector depend on how many images share its batch.
+    Of several processes that train together each encodes its share, and all get every vector. Where encoders
+    run in bfloat16, the last digits of a vector depend on how many images share its batch.
 
     Args:
-        encode: Maps RGB in [0, 1], (batch, 3, size, size), to L2-normalised rows (batch, dim).
+        encode: Maps RGB in [0, 1], (batch, 3, height, width), to L2-normalised rows (batch, dim).
         images: The images.
         batch_size: How many images are encoded at a time.
         device: Where ``encode`` lives.
@@ -52,12 +54,18 @@ def embed_all(
     Raises:
         InputError: A vector is zero or not finite.
     """
-    rows = []
-    with autocast(device):
-        for part in images.pixels.split(batch_size):
-            rows.append(encode(part.to(device).float().div_(255)).float().cpu())
-    vectors = torch.cat(rows)
-    vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a zero row becomes NaN
+    shared = sharing()
+    mine = share(len(images)) if shared else torch.arange(len(images))
+    vectors, start = torch.empty(0, 0), 0
+    with autocast(device), apart():
+        for part in mine.split(batch_size):
+            rows = encode(images[part].to(device).float().div_(255)).float().cpu()
+            if not start:
+                vectors = torch.empty(len(mine), rows.shape[1])
+            vectors[start : start + len(rows)] = rows
+            start += len(rows)
+    vectors = gathered(vectors, len(images)) if shared else vectors
+    vectors /= vectors.norm(dim=1, keepdim=True)  # a zero row becomes NaN
     if not vectors.isfinite().all():
         raise InputError(
             f"domain {images.name!r}: embeddings hold zeros, NaN or infinity; look at weights and precision"

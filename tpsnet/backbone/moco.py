@@ -4,23 +4,25 @@ The published file holds ``{"epoch", "arch", "state_dict", "optimizer"}`` with t
 training, ``module.encoder_q.…`` (the encoder), ``module.encoder_k.…`` and ``module.queue`` (not used here).
 """
 
-import pickle
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import resnet50
 
-from tpsnet.backbone.clip import checksum
+from tpsnet.backbone.clip import checksum, preprocessing
+from tpsnet.backbone.tower import Encoder
+from tpsnet.backbone.weights import check_state, unpickled
 from tpsnet.errors import InputError
+from tpsnet.types import Resize
 
 PREFIX = "module.encoder_q."
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as in MoCo's training
+MEND = "give a MoCo version 2 checkpoint, with its head"
+WIDEST = 2**14  # numbers of a layer of the head
 
 
-class MoCo(nn.Module):
+class MoCo(Encoder):
     """A ResNet-50 with MoCo-v2's two-layer head: RGB in [0, 1] to L2-normalised vectors, no texts.
 
     Args:
@@ -28,12 +30,15 @@ class MoCo(nn.Module):
 
     Attributes:
         dim: Length of an embedding.
-        image_size: Side of the square input in pixels.
         identity: Checksum of the weights as they were loaded.
+        preprocessing: What else its vectors depend on: resize, mean and deviation.
+        quick_gelu: Whether it computes QuickGELU; a ResNet-50 does not.
         model: Address that the model was loaded from, see ``load_backbone``.
     """
 
-    image_size = 224
+    resize = Resize(224)
+    preprocessing = preprocessing(resize, MEAN, STD)
+    quick_gelu = False
     model: str = ""
     pretrained: str | None = None
 
@@ -43,21 +48,6 @@ class MoCo(nn.Module):
         self.dim, self.identity = tower.fc[2].out_features, checksum(tower)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
-
-    def train(self, mode: bool = True) -> "MoCo":
-        """Batch-norm layers stay in evaluation mode: their statistics belong to the pretraining."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
-
-    def encode_image(
-        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
-    ) -> Float[Tensor, "batch dim"]:
-        """L2-normalised embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
-        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return F.normalize((tower or self.tower)(images).float(), dim=1)
 
 
 def load_moco(file: Path, device: str = "cpu") -> MoCo:
@@ -73,24 +63,28 @@ def load_moco(file: Path, device: str = "cpu") -> MoCo:
         InputError: The file is missing, is no such checkpoint, or holds another network than a ResNet-50 with
             that head.
     """
-    if not file.is_file():
-        raise InputError(f"no file {file}; moco: needs a MoCo version 2 checkpoint")
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{file} is not a MoCo-v2 checkpoint: {reason or type(error).__name__}") from None
-    query = {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
-    if "fc.2.weight" not in query:
-        raise InputError(
-            f"{file} has no {PREFIX}fc.2.weight; give a MoCo version 2 checkpoint, with its head"
-        )
-    tower = resnet50()
-    width, hidden = query["fc.2.weight"].shape
-    tower.fc = nn.Sequential(nn.Linear(2048, hidden), nn.ReLU(), nn.Linear(hidden, width))
-    try:
-        tower.load_state_dict(query)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{file} does not fit a ResNet-50 with MoCo's head: {reason}") from None
+    found = unpickled(file, MEND)
+    state = check_state(found.get("state_dict") if isinstance(found, dict) else found, file, MEND)
+    query = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+    head = query.get("fc.2.weight", torch.empty(0))
+    if head.ndim != 2 or not 1 <= min(head.shape) <= max(head.shape) <= WIDEST:
+        shape = tuple(head.shape) if "fc.2.weight" in query else "missing"
+        raise InputError(f"{file}: {PREFIX}fc.2.weight is {shape}; {MEND}")
+    with torch.device("meta"):  # shapes alone: nothing is built from a file that does not fit
+        expected = _network(*head.shape).state_dict()
+    for name in sorted({*expected, *query}):
+        there, wanted = (tuple(x[name].shape) if name in x else "missing" for x in (query, expected))
+        if there != wanted:
+            raise InputError(
+                f"{file} does not fit a ResNet-50 with MoCo's head: {PREFIX}{name:.80} is {there}, not "
+                f"{wanted}; {MEND}"
+            )
+    tower = _network(*head.shape)
+    tower.load_state_dict(query)
     return MoCo(tower).eval().to(device)
+
+
+def _network(width: int, hidden: int) -> nn.Module:
+    tower = resnet50()
+    tower.fc = nn.Sequential(nn.Linear(2048, hidden), nn.ReLU(), nn.Linear(hidden, width))
+    return tower

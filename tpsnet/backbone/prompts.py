@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tpsnet.backbone.captions import captions
 from tpsnet.backbone.clip import Backbone
+from tpsnet.errors import InputError
 
 TEMPLATE = "An image of a"
 
@@ -31,10 +32,14 @@ class DomainPrompts(nn.Module):
         n_classes: Number of prompts, one per cluster.
         n_context: Number of learned vectors in a prompt (M).
         seed: Seed of the initial contexts.
+
+    Raises:
+        InputError: see ``check_context``.
     """
 
     def __init__(self, backbone: Backbone, n_classes: int, n_context: int = 4, seed: int = 0) -> None:
         super().__init__()
+        check_context(backbone, n_context, [TEMPLATE])
         words = backbone.word_embedding
         rng = torch.Generator().manual_seed(seed)
         start = 0.02 * torch.randn(n_classes, n_context, words.embedding_dim, generator=rng)
@@ -47,6 +52,28 @@ class DomainPrompts(nn.Module):
     def forward(self) -> Float[Tensor, "classes dim"]:
         """L2-normalised text embeddings of all prompts."""
         return self._encode(self.tokens, self.contexts, self.first)
+
+
+def check_context(backbone: Backbone, n_context: int, texts: Sequence[str]) -> None:
+    """Hold a number of learned vectors to the length of the text tower, which cuts off what is too long.
+
+    Args:
+        backbone: Backbone with the text tower.
+        n_context: Number of learned vectors in a text.
+        texts: The texts that they stand in.
+
+    Raises:
+        InputError: some text has room for fewer.
+    """
+    length = backbone.tokenizer(["a"]).shape[1]
+    for text in texts:
+        some = [f"{text}{' X' * number}" for number in (min(n_context, length), min(n_context, length) + 1)]
+        one, more = backbone.tokenizer(some)
+        if torch.equal(one, more):  # full, or more than full
+            rows = backbone.tokenizer([f"{text}{' X' * number}" for number in range(length + 1)])
+            room = int((rows[1:] != rows[:-1]).any(dim=1).sum())
+            if n_context > room:
+                raise InputError(f"context = {n_context}: the text tower has room for {room} beside {text!r}")
 
 
 class NamePrompt(nn.Module):

@@ -68,8 +68,8 @@ def view_vectors(backbone: Backbone | MoCo, view: str, images: Images) -> Float[
         images: The images.
     """
     device = backbone.mean.device
-    weights = backbone.model, backbone.pretrained, backbone.identity
-    key = (*weights, view, images.identity, str(device), str(precision(device)))
+    weights = backbone.model, backbone.pretrained, backbone.identity, backbone.preprocessing
+    key = (*weights, str(backbone.quick_gelu), view, images.identity, str(device), str(precision(device)))
     if key not in _kept:
         both = embed_with_flip(lambda x: backbone.encode_image(VIEWS[view](x)), images, device=device)
         _kept[key] = F.normalize(sum(both), dim=1)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from tpsnet.cli.notebooks import run_notebook
+from tpsnet.cli.parameters import check_parameters
+from tpsnet.cli.startup import check_installation
 from tpsnet.errors import InputError
 
 Parameters = Annotated[
@@ -27,7 +28,11 @@ class Run:
 
     def __call__(self) -> None:
         """Run it."""
-        run_notebook(self.notebook, self.output, dict(_split(text) for text in self.parameters))
+        given = check_parameters(self.notebook, dict(map(_split, self.parameters)), Path.cwd())
+        check_installation()
+        from tpsnet.cli.notebooks import run_notebook  # seconds, which a slip need not wait for
+
+        run_notebook(self.notebook, self.output, given)
 
 
 def _split(text: str) -> tuple[str, str]:

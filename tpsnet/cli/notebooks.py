@@ -4,51 +4,39 @@ Papermill alone accepts a mistyped parameter and runs the default experiment, an
 widget state; here the first is refused before anything runs and the second is never written.
 """
 
-import ast
-import difflib
+import logging
 import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from io import TextIOBase
 from pathlib import Path
 
 import nbformat
 import papermill
-import zmq
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode, ValidationError
 from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
-from traitlets import default
 
+from tpsnet.cli.engine import NAME, ThisPython
+from tpsnet.cli.parameters import check_parameters
 from tpsnet.errors import InputError, NotebookFailed
+from tpsnet.escape import printable
 from tpsnet.io import write_text
-from tpsnet.progress import PLAIN
-
-SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
-BOOLS = {"true": True, "false": False}
+from tpsnet.paths import check_output
 
 
-class ThisPython(AsyncKernelManager):
-    """Starts the interpreter of this process, whatever kernels are registered on the machine."""
+class _Printable:
+    """A stream for what cells print: names that they print act on the terminal as little as our own do."""
 
-    @default("transport_encryption")
-    def _transport_encryption_default(self) -> str:
-        # Else other users of the machine could read along, and each kernel begins with a warning about it.
-        return "auto" if zmq.has("curve") else "disabled"
+    def __init__(self, stream: TextIOBase) -> None:
+        self.stream, self.flush = stream, stream.flush
 
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """The kernel's command, without a look at any kernelspec file."""
-        argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        # A kernel is interrupted before it is shut down, and calls that an error if it is still busy.
-        argv.append("--log-level=CRITICAL")
-        encryption = {"supported_encryption": "curve"}
-        return KernelSpec(
-            argv=argv, env={PLAIN: "1"}, display_name="Python 3", language="python", metadata=encryption
-        )
+    def write(self, text: str) -> None:
+        self.stream.write(re.sub(r"[^\n\t]+", lambda part: printable(part[0]), text))
 
 
 def run_notebook(
@@ -76,37 +64,68 @@ def run_notebook(
     """
     n_cells = _count_code_cells(source)
     values = check_parameters(source, parameters or {})
-    _prepare_place(source, output)
-    partial = output.with_name(f".{output.stem}.partial.ipynb")
-    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    output = _prepare_place(source, output)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it cannot read every parameters cell, and warns
+    failed = output.with_name(f"{output.stem[:50]}.failed.ipynb")
+    with tempfile.TemporaryDirectory(prefix="tpsnet-") as scratch:
+        partial = Path(scratch) / "partial.ipynb"
+        try:
+            executed = papermill.execute_notebook(
+                _literal(source.resolve()),
+                _literal(partial),
+                values,
+                engine_name=NAME,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                start_timeout=180,
+                cwd=source.resolve().parent,
+                stdout_file=_Printable(sys.stdout),
+                store_widget_state=False,
+                kernel_manager_class=ThisPython,
+                on_cell_start=_progress(f"{label} {source.stem}".strip(), n_cells),
+            )
+        except PapermillExecutionError as error:
+            place = _keep(partial, failed)
+            what = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(": ").removeprefix("InputError: ")
+            kind = InputError if error.ename == "InputError" else NotebookFailed
+            raise kind(f"{source}, In [{error.exec_count}]: {what} ({place})") from None
+        except DeadKernelError:
+            place = _keep(partial, failed)
+            raise NotebookFailed(f"{source}: its kernel died, out of memory perhaps ({place})") from None
+    _finish(executed, source, output)
+    _write(output, executed)
+    failed.unlink(missing_ok=True)
+
+
+def _literal(path: Path) -> str:
+    """A path in which papermill finds nothing to fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _keep(partial: Path, failed: Path) -> str:
+    """Put what was executed so far where the user finds it; says where."""
     try:
-        executed = papermill.execute_notebook(
-            source.resolve(),
-            partial.resolve(),
-            values,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            start_timeout=180,
-            cwd=source.resolve().parent,
-            stdout_file=sys.stdout,
-            store_widget_state=False,
-            kernel_manager_class=ThisPython,
-            on_cell_start=_progress(f"{label} {source.stem}".strip(), n_cells),
-        )
-        _finish(executed, source, output)
-        write_text(output, nbformat.writes(executed) + "\n")
-        failed.unlink(missing_ok=True)
-    except PapermillExecutionError as error:
-        partial.replace(failed)
-        what = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(": ").removeprefix("InputError: ")
-        kind = InputError if error.ename == "InputError" else NotebookFailed
-        raise kind(f"{source}, In [{error.exec_count}]: {what} (see {failed})") from None
-    except DeadKernelError:
-        partial.replace(failed)
-        raise NotebookFailed(f"{source}: its kernel died, out of memory perhaps (see {failed})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        write_text(failed, partial.read_text(encoding="utf-8"))
+    except InputError as error:
+        return str(error)
+    return f"see {failed}"
+
+
+def _write(output: Path, executed: NotebookNode) -> None:
+    """Write an executed notebook; where that fails it is kept beside its place, or in a temporary one."""
+    text = nbformat.writes(executed) + "\n"
+    try:
+        write_text(output, text)
+    except InputError as error:
+        beside = output.with_name(f"{output.stem[:50]}.executed.ipynb")
+        for kept in (beside, Path(tempfile.gettempdir()) / beside.name):
+            try:
+                write_text(kept, text)
+            except InputError:
+                continue
+            raise InputError(f"{error}; the executed notebook is kept as {kept}") from None
+        raise
 
 
 def run_all(folder: Path, run: Path) -> None:
@@ -123,55 +142,6 @@ def run_all(folder: Path, run: Path) -> None:
         run_notebook(source, run / source.name, {"run": place}, label=f"[{number}/{len(sources)}]")
 
 
-def check_parameters(source: Path, given: Mapping[str, object]) -> dict[str, object]:
-    """Check names and types against the typed parameters cell of ``source``.
-
-    Args:
-        source: The notebook.
-        given: Values by name. Text, as the command line gives it, is read as the parameter's type.
-
-    Returns:
-        The values in the types of the cell.
-
-    Raises:
-        InputError: An unknown name, with the nearest known one; a value of another type.
-    """
-    if not given:
-        return {}
-    try:
-        known = papermill.inspect_notebook(source)
-    except ValueError as error:  # no kernel name in the notebook's metadata
-        raise InputError(f"{source}: {error}") from None
-    typed = {}
-    for name, value in given.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            hint = f"did you mean {near[0]!r}? It has {', '.join(known)}" if near else "it has none"
-            raise InputError(f"{source} has no parameter {name!r}: {hint}")
-        kind = known[name]["inferred_type_name"]
-        try:
-            typed[name] = _convert(value, kind)
-        except (ValueError, SyntaxError, KeyError):
-            raise InputError(f"{source}: parameter {name!r} must be {kind}, not {value!r}") from None
-    return typed
-
-
-def _convert(value: object, kind: str) -> object:
-    """``value`` as ``kind`` (a scalar's name, or ``list[scalar]``), or ``ValueError``."""
-    if kind.startswith("list["):
-        items = ast.literal_eval(value) if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            raise ValueError(value)
-        return [_convert(item, kind[len("list[") : -1]) for item in items]
-    if kind == "bool" and isinstance(value, str):
-        return BOOLS[value.lower()]
-    wanted = SCALARS[kind]
-    # True is an int to Python, and 2.5 would be cut to 2.
-    if isinstance(value, str) or type(value) is wanted or (wanted is float and type(value) is int):
-        return wanted(value)
-    raise ValueError(value)
-
-
 def _count_code_cells(source: Path) -> int:
     """How many cells have something to run."""
     try:
@@ -182,13 +152,22 @@ def _count_code_cells(source: Path) -> int:
     return sum(map(_is_counted, notebook.cells))
 
 
-def _prepare_place(source: Path, output: Path) -> None:
+def _prepare_place(source: Path, output: Path) -> Path:
+    """The file to write, after trying whether that is possible at all."""
     if output.resolve() == source.resolve():
         raise InputError(f"{output}: the output would overwrite the source; give another name")
+    if output.is_dir():
+        raise InputError(f"{output} is a folder; give a file, e.g. {output / source.name}")
+    output = check_output(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+        if output.exists():
+            output.open("r+b").close()
     except OSError as error:
-        raise InputError(f"{output.parent}: cannot make this folder ({error.strerror})") from None
+        raise InputError(f"{output}: cannot write there ({error.strerror}); choose another place") from None
+    return output
 
 
 def _is_counted(cell: NotebookNode) -> bool:
@@ -208,14 +187,20 @@ def _progress(name: str, total: int) -> Callable[..., None]:
         nonlocal count
         if _is_counted(cell):
             count += 1
-            print(f"{name} … cell {count}/{total}  {time.monotonic() - started:.0f} s", flush=True)
+            line = f"{name} … cell {count}/{total}  {time.monotonic() - started:.0f} s"
+            print(printable(line), flush=True)
 
     return on_cell_start
 
 
 def _finish(executed: NotebookNode, source: Path, output: Path) -> None:
-    """Take out what a reader of the file has no use for: stateless widgets, temporary and absolute paths."""
-    widgets = executed.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
-    if not widgets.get("state"):
-        executed.metadata.pop("widgets", None)  # GitHub refuses to draw a file with widgets but no state
+    """Take out what a reader of the file has no use for: widgets without state, temporary and absolute paths.
+
+    What they leave is their still image: without a kernel the widget itself would hide it, in HTML for one.
+    """
+    executed.metadata.pop("widgets", None)  # GitHub refuses to draw a file with widgets but no state
+    for cell in executed.cells:
+        for shown in cell.get("outputs", ()):
+            if len(shown.get("data", ())) > 1:
+                shown.data.pop("application/vnd.jupyter.widget-view+json", None)
     executed.metadata.papermill.update(input_path=str(source), output_path=str(output))

@@ -1,40 +1,88 @@
-"""``tpsnet prepare``: an image folder, decoded and checked; ``tpsnet shape``: the same in another shape."""
+"""``tpsnet prepare``: images checked and decoded; ``tpsnet shape``: the same images in another shape."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+from annotated_types import Interval
 
-from tpsnet.data import Shape, embedded_root, image_folder, load_images, write_shape
+from tpsnet.data import (
+    DATASETS,
+    Dataset,
+    Shape,
+    Spelling,
+    check_room,
+    compared,
+    disk_need,
+    embedded_root,
+    image_folder,
+    load_images,
+    write_shape,
+)
 from tpsnet.errors import InputError
+from tpsnet.escape import printable
+from tpsnet.settings import Seed, Settings
+
+TOLD = 10**8  # bytes; what needs less of the disk is not worth a line
 
 
 @dataclass(frozen=True)
-class Prepare:
-    """Decode an image folder (root/domain/class/image) into the cache, and check every image."""
+class Prepare(Settings):
+    """Decode images into the cache, and check every one. What is decoded already is not decoded again.
 
-    root: tyro.conf.Positional[Path]
-    """The folder that holds the domains."""
-    size: int = 224
+    With the name of a data set in front (office-home, office-31, domainnet, domainnet-7, pacs, vlcs, sketchy,
+    tu-berlin, quickdraw), the download is compared with the published counts before. A word that names a data
+    set is always the data set: write ./pacs for a folder of that name.
+    """
+
+    places: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[DATASET] ROOT [DOMAIN ...]")
+    ] = ()
+    """The data set, if it is a known one; the folder that holds the domains (root/domain/class/image, or as
+    the data set is laid out); the domains to read, by default all that hold images."""
+    size: Annotated[int, Interval(ge=16, le=1024)] = 224
     """Side of the decoded images in pixels: the image size of the CLIP to be used."""
+    check: bool = False
+    """Read all files and all decoded pixels again: what is not as recorded is named, and decoded anew."""
+    spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:
-        """Print the counts of each domain; unreadable images are named one per line, and are an error."""
-        if self.size < 1:
-            raise InputError(f"--size {self.size}: give a positive number of pixels")
+        """Print the counts of each domain; what is missing or cannot be read is named, and is an error."""
+        dataset = DATASETS.get(self.places[0]) if self.places else None
+        root, *names = self.places[1 if dataset else 0 :] or ("",)
+        if not root.strip():
+            known = f"{dataset.name} is a data set, ./{dataset.name} a folder" if dataset else ""
+            raise InputError(
+                f"prepare takes [DATASET] ROOT [DOMAIN ...]; give the folder ROOT {known}".strip()
+            )
+        if dataset:
+            _compare(dataset, root, names)
         skipped = 0
-        for domain in image_folder(self.root).values():
-            kept, _ = load_images(domain, self.size)
-            print(f"{domain.name}: {len(kept)} images of {len(domain.labels.unique())} classes", flush=True)
+        domains = image_folder(root, names or None, self.spelling, dataset).values()
+        need = sum(disk_need(domain, self.size) for domain in domains)
+        told = check_room(root, need)
+        if need >= TOLD:
+            print(printable(told), flush=True)
+        for domain in domains:
+            kept, _ = load_images(domain, self.size, check=self.check)
+            counts = f"{len(kept)} images of {len(domain.labels.unique())} classes"
+            print(printable(f"{domain.name}: {counts}"), flush=True)
             skipped += len(domain) - len(kept)
         if skipped:
-            raise InputError(
-                f"{self.root}: {skipped} images cannot be used; mend or remove those named above"
-            )
+            raise InputError(f"{root}: {skipped} images cannot be used; mend or remove those named above")
+
+
+def _compare(dataset: Dataset, root: str, names: Sequence[str]) -> None:
+    """Refuse a download that is not whole, before hours are spent on it."""
+    _, differ = compared(dataset, root, names)
+    if differ.lacking:
+        raise InputError(f"{root}: this {dataset.title} is not whole, see above; {dataset.source}")
 
 
 @dataclass(frozen=True)
-class WriteShape:
+class WriteShape(Settings):
     """Write a tree of links to the same images under other classes or in other numbers, for ``--root``."""
 
     shape: tyro.conf.Positional[Shape]
@@ -43,11 +91,13 @@ class WriteShape:
     """The tree's root; it must not exist."""
     root: Path | None = None
     """The folder that holds the domains; by default the embedded images."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of what is kept."""
+    spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:
         """Print the counts of each domain."""
-        counts = write_shape(image_folder(self.root or embedded_root()), self.folder, self.shape, self.seed)
+        domains = image_folder(self.root or embedded_root(), spelling=self.spelling)
+        counts = write_shape(domains, self.folder, self.shape, self.seed)
         for name, number in counts.items():
-            print(f"{name}: {number} images")
+            print(printable(f"{name}: {number} images"))

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import tyro
-from joblib import cpu_count
 
-from tpsnet.cli.notebooks import run_all
+from tpsnet.cli.machines import Machines
 from tpsnet.data import embedded_root, image_folder, write_shape
 from tpsnet.errors import InputError
 from tpsnet.experiments import (
@@ -25,47 +24,49 @@ from tpsnet.experiments import (
     ZeroShot,
     all_pairs,
     chain,
-    fill,
     variants,
 )
-from tpsnet.io import write_text
+from tpsnet.io import read_lines
 from tpsnet.report import results_markdown, universal_markdown, zero_shot_markdown
+from tpsnet.settings import Positive, Seed, Settings
 
 
 @dataclass(frozen=True)
-class Filling:
+class Filling(Settings):
     """The options that all tables share."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Seed, ...] = (0, 1, 2)
     """Seeds of the trained rows, and of classes where the protocol draws them."""
     pairs: tuple[str, ...] = ()
     """Pairs of domains as FIRST:SECOND; by default all that the table is made for."""
-    workers: int | None = None
-    """Processes that fill rows at the same time; on a processor up to 4, on a GPU 1 by default."""
+    ks: tuple[Positive, ...] | None = None
+    """Depths k of the metrics, by default those of the protocol; those beyond a gallery are left out."""
     keep: bool = False
     """Also keep the embeddings, a folder for each pair and seed, for notebook 8."""
     coarse: bool = True
     """Also fill a second table of the embedded images in nine large classes, on the first two pairs."""
     source: tyro.conf.OmitArgPrefixes[Source] = field(default_factory=Source)
+    machines: tyro.conf.OmitArgPrefixes[Machines] = field(default_factory=Machines)
 
     def table(
         self, folder: Path, protocols: tuple[Protocol, ...], pairs: tuple[tuple[str, str], ...]
     ) -> Table:
         """The table without its variants, on the pairs that the user names, else on the given ones."""
-        if not (self.seeds and (self.workers is None or self.workers > 0)):
-            raise InputError("--seeds needs at least one seed, and --workers at least 1")
-        asked = tuple(map(_pair, self.pairs)) or pairs
-        workers = self.workers or (min(4, cpu_count()) if self.source.device == "cpu" else 1)
-        return Table(folder, self.source, asked, self.seeds, (), protocols, workers=workers, keep=self.keep)
+        if not self.seeds:
+            raise InputError("--seeds needs at least one seed")
+        self.machines.check()
+        asked = tuple(self.source.names(two_domains(pair)) for pair in self.pairs) or pairs
+        return Table(folder, self.source, asked, self.seeds, (), protocols, keep=self.keep)
 
     def fill(self, table: Table, rows: tuple[Variant, ...], **changes: object) -> list[dict]:
-        """The rows of some variants, those left out that the backbone cannot serve."""
+        """The rows of some variants, but those that the backbone cannot serve and those that fail."""
         moco = self.source.model.startswith("moco:")
-        return fill(
-            dataclasses.replace(
-                table, variants=tuple(v for v in rows if not (moco and v.needs_clip)), **changes
-            )
-        )
+        served = tuple(v for v in rows if not (moco and v.needs_clip))
+        table = dataclasses.replace(table, variants=served, **changes)
+        if self.ks is not None:
+            deep = tuple(dataclasses.replace(protocol, ks=self.ks) for protocol in table.protocols)
+            table = dataclasses.replace(table, protocols=deep)
+        return self.machines.fill(table)
 
     def fill_coarse(self, table: Table, rows: tuple[Variant, ...], **changes: object) -> list[dict]:
         """The rows of some variants on the embedded images in nine classes; none for images of one's own."""
@@ -89,12 +90,17 @@ class TableOfResults:
     def __call__(self) -> None:
         """Fill what is missing, then write results.md."""
         closed, ask = PROTOCOLS["closed"], self.filling
-        table = ask.table(self.folder, (closed,), () if ask.pairs else all_pairs(ask.source.folder(closed)))
+        table = ask.table(
+            self.folder,
+            (closed,),
+            () if ask.pairs else all_pairs(ask.source.folder(closed), ask.source.spelling, ask.source.known),
+        )
         asked = (*BASELINES.values(), *TRAINED.values(), *variants("TPSNet, as printed"))
         rows, page = ask.fill(table, asked), self.folder / "results.md"
-        _write(page, results_markdown(rows))
+        ask.machines.write(page, results_markdown, rows)
         if coarse := ask.fill_coarse(table, asked):
-            _write(page, results_markdown(rows, coarse))
+            ask.machines.write(page, results_markdown, rows, coarse)
+        ask.machines.end()
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,9 @@ class UniversalTable:
         if not self.protocols:
             raise InputError("--protocols needs at least one label space")
         ask, protocols = self.filling, tuple(PROTOCOLS[name] for name in self.protocols)
-        pairs = () if ask.pairs else chain(ask.source.folder(protocols[0]))
+        pairs = (
+            () if ask.pairs else chain(ask.source.folder(protocols[0]), ask.source.spelling, ask.source.known)
+        )
         table = ask.table(self.folder, protocols, pairs)
         methods = variants("TPSNet, not trained", "TPSNet", "UEM")
         asked = (*BASELINES.values(), *methods)
@@ -122,9 +130,10 @@ class UniversalTable:
         few = {"protocols": (PROTOCOLS["open"],), "seeds": table.seeds[:2]}
         parts = (*UNIVERSAL.values(), *variants("UEM, as printed"))
         ablation = ask.fill(table, parts, **few) if self.ablation else None
-        _write(page, universal_markdown(rows, ablation))
+        ask.machines.write(page, universal_markdown, rows, ablation)
         if coarse := ask.fill_coarse(table, asked):
-            _write(page, universal_markdown(rows, ablation, coarse))
+            ask.machines.write(page, universal_markdown, rows, ablation, coarse)
+        ask.machines.end()
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,11 @@ class ZeroShotTable:
     def __call__(self) -> None:
         """Fill what is missing, then write zero_shot.md."""
         ask, protocol = self.filling, ZeroShot(unseen=_names(self.unseen))
-        table = ask.table(self.folder, (protocol,), () if ask.pairs else chain(ask.source.folder(protocol)))
+        table = ask.table(
+            self.folder,
+            (protocol,),
+            () if ask.pairs else chain(ask.source.folder(protocol), ask.source.spelling, ask.source.known),
+        )
         one = {"seeds": table.seeds[:1]}
         asked = (*BASELINES.values(), *variants("CLAIR"))
         rows = ask.fill(table, asked)
@@ -154,48 +167,20 @@ class ZeroShotTable:
             )
         others = ask.fill(table, variants("TPSNet", "UEM"), **one)
         page = self.folder / "zero_shot.md"
-        _write(page, zero_shot_markdown(rows, parts, others))
+        ask.machines.write(page, zero_shot_markdown, rows, parts, others)
         every = (*asked, *variants("CLAIR, not trained", "TPSNet", "UEM"))
         if coarse := ask.fill_coarse(table, every, protocols=(ZeroShot(),)):
-            _write(page, zero_shot_markdown(rows, parts, others, coarse))
-
-
-@dataclass(frozen=True)
-class Reproduce:
-    """Execute the notebooks in order, then fill the table's rows on two pairs with one seed."""
-
-    run: Path = Path("runs/reproduce")
-    """Folder for the executed notebooks and results.md; a second call with the same folder goes on."""
-    notebooks: Path = Path("notebooks")
-    """Folder of the notebooks."""
-    pairs: tuple[str, ...] = ("line:shaded", "flat:rendered")
-    """Pairs of domains for the table."""
-
-    def __call__(self) -> None:
-        """Run everything; progress on stdout."""
-        run_all(self.notebooks, self.run)
-        TableOfResults(self.run, filling=Filling(seeds=(0,), pairs=self.pairs, coarse=False))()
-
-
-def _write(file: Path, page: str) -> None:
-    write_text(file, page)
-    print(f"wrote {file}")
+            ask.machines.write(page, zero_shot_markdown, rows, parts, others, coarse)
+        ask.machines.end()
 
 
 def _names(file: Path | None) -> tuple[str, ...] | None:
-    """Lines of a text file that are not empty."""
-    if file is None:
-        return None
-    try:
-        found = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read class names from {file} ({error}); give a text file") from None
-    if not found:
-        raise InputError(f"{file} holds no class name; write one a line")
-    return found
+    """The class names in a text file, if there is one."""
+    return None if file is None else tuple(read_lines(file, "class names", "give a text file"))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def two_domains(text: str) -> tuple[str, str]:
+    """What ``--pairs`` means by FIRST:SECOND."""
     first, colon, second = text.partition(":")
     if not (first and colon and second):
         raise InputError(f"--pairs {text}: write it as FIRST:SECOND, two domains")

@@ -9,12 +9,14 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from tpsnet.errors import InputError
+from tpsnet.settings import PositiveShare, Ratio, Settings, Share
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601; sums to one
+BLURRED = 2**19  # numbers blurred at once on a processor
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Settings):
     """How far a view may go from its image; the defaults are gentle, for drawings.
 
     Attributes:
@@ -31,26 +33,24 @@ class AugmentConfig:
         blur_sigma: Least and greatest standard deviation of the blur, as a share of the image's width.
     """
 
-    crop_scale: tuple[float, float] = (0.5, 1.0)
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5
-    jitter: float = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    grey: float = 0.1
-    blur: float = 0.0
-    blur_sigma: tuple[float, float] = (0.002, 0.012)
+    crop_scale: tuple[PositiveShare, PositiveShare] = (0.5, 1.0)
+    crop_ratio: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)
+    flip: Share = 0.5
+    jitter: Share = 0.8
+    brightness: Share = 0.4
+    contrast: Share = 0.4
+    saturation: Share = 0.4
+    hue: Share = 0.1
+    grey: Share = 0.1
+    blur: Share = 0.0
+    blur_sigma: tuple[PositiveShare, PositiveShare] = (0.002, 0.012)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("crop_scale", "crop_ratio", "blur_sigma"):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise InputError(f"augmentation {name} is ({low}, {high}); give 0 < least ≤ greatest")
-        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"augmentation {name} is {getattr(self, name)}; give 0 to 1")
+            if low > high:
+                raise InputError(f"{name} = {low} {high}: give the least first, then the greatest")
 
 
 class Augment:
@@ -83,10 +83,12 @@ class Augment:
             images: RGB in [0, 1].
             generator: Generator on the CPU; it moves on by 13 numbers an image.
         """
-        u = torch.rand(13, len(images), generator=generator).to(images.device)
+        u = torch.rand(13, len(images), generator=generator)
+        blurred = (u[11] < self.cfg.blur).nonzero()[:, 0]  # counted here, so that nothing waits for a GPU
+        u = u.to(images.device, non_blocking=True)
         views = F.grid_sample(images, self._grid(u[:5], images), padding_mode="border", align_corners=False)
         views = self._colour(u[5:11], views)
-        return self._blur(u[11:], views)
+        return self._blur(u[12], views, blurred.to(images.device)) if len(blurred) else views
 
     def _grid(self, u: Tensor, images: Tensor) -> Tensor:
         """Where each pixel of the view looks in the image, ``[batch, height, width, 2]`` in [-1, 1]."""
@@ -127,23 +129,31 @@ class Augment:
         flat = views.flatten(2)
         return torch.baddbmm(offset.to(flat), matrix.to(flat), flat).clamp_(0, 1).view_as(views)
 
-    def _blur(self, u: Tensor, views: Tensor) -> Tensor:
+    def _blur(self, u: Tensor, views: Tensor, chosen: Tensor) -> Tensor:
         """A separable Gaussian on the chosen images, cut at three standard deviations."""
-        chosen = (u[0] < self.cfg.blur).nonzero()[:, 0]
-        if not len(chosen):
-            return views
         width = views.shape[3]
-        sigma = _between(u[1][chosen], self.cfg.blur_sigma) * width
+        sigma = _between(u[chosen], self.cfg.blur_sigma) * width
         radius = math.ceil(3 * self.cfg.blur_sigma[1] * width)
         taps = torch.arange(-radius, radius + 1, device=u.device)
         kernel = (-0.5 * (taps / sigma[:, None]).square()).softmax(dim=1).to(views)
-        picked = views[chosen]
-        for dim, pad in ((3, (radius, radius, 0, 0)), (2, (0, 0, radius, radius))):
-            padded, n = F.pad(picked, pad, mode="replicate"), picked.shape[dim]
-            parts = (kernel[:, t, None, None, None] * padded.narrow(dim, t, n) for t in range(len(taps)))
-            picked = sum(parts)
-        views[chosen] = picked.clamp_(0, 1)
+        # On a processor a few images at a time, which stay in its cache.
+        step = max(1, BLURRED // views[0].numel()) if views.is_cpu else len(chosen)
+        for some, weights in zip(chosen.split(step), kernel.split(step), strict=True):
+            views[some] = _convolved(views[some], weights, radius).clamp_(0, 1)
         return views
+
+
+def _convolved(
+    images: Float[Tensor, "batch 3 height width"], kernel: Float[Tensor, "batch tap"], radius: int
+) -> Float[Tensor, "batch 3 height width"]:
+    """Each image under its own kernel, along both axes; the border's colour goes on outside."""
+    taps = kernel[:, :, None, None, None]
+    for dim, pad in ((3, (radius, radius, 0, 0)), (2, (0, 0, radius, radius))):
+        padded, n = F.pad(images, pad, mode="replicate"), images.shape[dim]
+        images = taps[:, 0] * padded.narrow(dim, 0, n)
+        for t in range(1, taps.shape[1]):
+            images.addcmul_(taps[:, t], padded.narrow(dim, t, n))
+    return images
 
 
 def _between(u: Tensor, bounds: tuple[float, float]) -> Tensor:
@@ -153,9 +163,11 @@ def _between(u: Tensor, bounds: tuple[float, float]) -> Tensor:
 
 def _hue(turns: Float[Tensor, "batch 1 1"]) -> Float[Tensor, "batch 3 3"]:
     """RGB matrices that turn the I-Q plane of YIQ (FCC NTSC), red towards green, and keep luma."""
-    to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], device=turns.device)
+    to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+    # Inverted on the processor: a GPU would be waited for, to see whether it can be.
+    to_yiq, from_yiq = to_yiq.to(turns.device), to_yiq.inverse().to(turns.device)
     angle = 2 * math.pi * turns
     keep = torch.diag(torch.tensor([1.0, 0, 0], device=turns.device))
     plane = torch.diag(torch.tensor([0, 1.0, 1.0], device=turns.device))
     turn = torch.tensor([[0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]], device=turns.device)
-    return to_yiq.inverse() @ (keep + angle.cos() * plane + angle.sin() * turn) @ to_yiq
+    return from_yiq @ (keep + angle.cos() * plane + angle.sin() * turn) @ to_yiq

@@ -23,7 +23,8 @@ class PairedBatches:
     Args:
         first: Images of domain 0.
         second: Images of domain 1.
-        batch_size: Images of each domain in a step; must be positive.
+        batch_size: Images of each domain in a step; must be positive. No more are taken than the larger
+            domain has: repeats would add memory and nothing else.
         views: Number of augmented views, 0 to 2; with 0 a batch holds indices only.
         augment: Function ``(images in [0, 1], generator) -> images``, called for each view; ``None`` leaves
             the images as they are.
@@ -54,7 +55,8 @@ class PairedBatches:
         if seed < 0:
             raise InputError(f"seed is {seed}; give 0 or more")
         self.domains = (first, second)
-        self.batch_size, self.views, self.augment = batch_size, views, augment
+        self.batch_size = min(batch_size, max(map(len, self.domains)))
+        self.views, self.augment = views, augment
         self.seed, self.device = seed, torch.device(device)
 
     def __len__(self) -> int:
@@ -78,6 +80,9 @@ class PairedBatches:
     def _batch(self, domain: int, index: Tensor, generator: Generator) -> Batch:
         if not self.views:
             return Batch(None, None, index, domain)
-        images = self.domains[domain].pixels[index].to(self.device).float() / 255
+        pixels = self.domains[domain][index]
+        if self.device.type == "cuda":  # from pinned memory the copy runs beside what the GPU computes
+            pixels = pixels.pin_memory()
+        images = pixels.to(self.device, non_blocking=True).float() / 255
         views = [self.augment(images, generator) if self.augment else images for _ in range(self.views)]
         return Batch(views[0], views[1] if self.views == 2 else None, index, domain)

@@ -1,85 +1,122 @@
-"""The decoded-pixel cache: each image is decoded and resized once, then memory-mapped.
+"""The decoded-pixel cache: each image is decoded and resized once, then read by batch.
 
-``KEY.npy`` holds the pixels of the kept images. ``KEY.json`` names the skipped ones and carries the pixels'
-CRC-32; it gets its name last, so a killed build never counts.
+What an image's bytes are tells ``digests``, without reading them where size and times are those of before.
+How pixels lie on disk, and how a killed build goes on, is in ``blocks``.
 """
 
 import hashlib
-import json
 import logging
-import os
-import time
-import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
-from torchvision.transforms.functional import InterpolationMode, center_crop, resize
-from tqdm import tqdm
+from PIL import UnidentifiedImageError
 
+from tpsnet.data.blocks import Entry, Older, Pixels
+from tpsnet.data.decode import decoded, resized
+from tpsnet.data.digests import Record
+from tpsnet.data.home import cache_home, check_room
+from tpsnet.data.reading import content, counted, digest, in_threads, passing
 from tpsnet.errors import InputError
-from tpsnet.io import read_json, replacing
-from tpsnet.types import Domain, Images
+from tpsnet.escape import printable
+from tpsnet.io import RowFile
+from tpsnet.types import Domain, Images, Resize
 
-DECODE_VERSION = 1  # raise it when _decode gives other pixels: old cache files are then passed over
+DECODE_VERSION = 2  # raise it when decoding gives other pixels: old cache files are then passed over
 SMALLEST_SIDE = 8  # px; a smaller image shows nothing
 LONGEST_STRIP = 100  # longer to shorter side; resizing by the shorter one makes such an image huge
-ABANDONED = 3600  # s; a live build writes many times a minute
-MEND_CACHE = "free some space or set TPSNET_CACHE to another folder"
 
 log = logging.getLogger("tpsnet")
 
 
-def cache_home() -> Path:
-    """Where caches live: ``$TPSNET_CACHE``, or ``~/.cache/tpsnet``."""
-    chosen = os.environ.get("TPSNET_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "tpsnet"
+def load_images(domain: Domain, size: int | Resize, *, check: bool = False) -> tuple[Domain, Images]:
+    """Decode a domain's images to RGB of one size, or find them in the cache.
 
-
-def load_images(domain: Domain, size: int) -> tuple[Domain, Images]:
-    """Decode a domain's images to ``size``² RGB, or map them from the cache.
-
-    An image is turned as its EXIF says, laid over white paper, its shorter side brought to
-    ``size`` (bicubic, antialiased) and its central square cut out, as open_clip prepares images. One
+    An image is turned as its EXIF says, laid over white paper, and resized as open_clip does. One
     that cannot be read, has a side under 8 px or one over 100 times the other is named in a warning and left
-    out of both results, which so stay aligned. The cache is keyed by the bytes of the images, their order
-    and ``size``: what was edited, added or moved is decoded anew, never mistaken.
+    out of both results, which so stay aligned.
+
+    The cache is keyed by the bytes of the images, their order and ``size``. Files whose size and times are
+    those of before are not read for it, see ``digests``: what was edited, added or moved is noticed, what a
+    disk has lost since is not. A build that was killed goes on after the last block of 256 images. What the
+    last cache of the same folder holds is copied from it. Of two processes, one builds and one waits.
 
     Args:
         domain: The images to read.
-        size: Side of the result, in px.
+        size: What the backbone asks for, its ``resize``; a number of px stands for the shorter side and the
+            centre, bicubic.
+        check: Whether to read the bytes of all files and all pixels of the cache again. What is not as
+            recorded is named in a warning, and decoded anew.
 
     Returns:
-        The domain and the pixels of its readable images. The pixels are mapped copy-on-write:
-        changing them does not reach the cache.
+        The domain and the pixels of its readable images, which are read from the cache by batch.
 
     Raises:
-        InputError: A class of this domain has no readable image, a file changes while it is read, or the
-            cache cannot be written.
+        InputError: A class of this domain has no readable image, a file changes while it is read or cannot be
+            read for a reason that may pass (memory, a fault of the disk), the disk is too small (found before
+            anything is decoded), or the cache cannot be written.
     """
-    digests = _digests(domain)
-    key = hashlib.blake2b(b"%d %d " % (DECODE_VERSION, size) + b"".join(digests), digest_size=16)
-    file = cache_home() / "pixels" / f"{key.hexdigest()}.npy"
-    cached = _read(file, len(domain), size)
-    if cached is None:
-        _build(file, domain, digests, size)
-        cached = _read(file, len(domain), size)
-        if cached is None:
-            raise InputError(f"{file}: what was just written does not read back; check the disk")
-    pixels, skipped = cached
+    how = Resize(size) if isinstance(size, int) else size
+    record = Record(domain)
+    digests = record.digests(check)
+    key = _key(digests, how)
+    entry = _entry(key, digests, how)
+    found = entry.read(check)
+    if found is None:
+        if check and entry.array.exists():
+            log.warning("%s: its pixels are damaged; decoding anew", printable(entry.array))
+        found = _build(entry, domain, record.built.get(_way(how), key), how, check)
+        record.built[_way(how)] = key
+        record.save()
+    rows, skipped = found
     for index, reason in skipped.items():
-        log.warning("skipped %s: %s", domain.paths[index], reason)
+        log.warning("skipped %s: %s", printable(domain.paths[index]), printable(reason))
     if not skipped:
-        return domain, Images(domain.name, pixels)
-    log.warning("domain %s: %d of %d images skipped", domain.name, len(skipped), len(domain))
-    return _without(domain, skipped), Images(domain.name, pixels)
+        return domain, Images(domain.name, rows)
+    log.warning("domain %s: %d of %d images skipped", printable(domain.name), len(skipped), len(domain))
+    return _without(domain, skipped), Images(domain.name, rows)
+
+
+def disk_need(domain: Domain, size: int | Resize) -> int:
+    """Bytes that ``load_images`` will write; files of which no hash is recorded are read for it.
+
+    Raises:
+        InputError: A file cannot be read for a reason that may pass.
+    """
+    how = Resize(size) if isinstance(size, int) else size
+    digests = Record(domain).digests()
+    entry = _entry(_key(digests, how), digests, how)
+    return 0 if entry.read() else entry.missing
+
+
+def _way(how: Resize) -> str:
+    return f"{DECODE_VERSION} {how}"
+
+
+def _key(digests: list[bytes], how: Resize) -> str:
+    return hashlib.blake2b(f"{_way(how)} ".encode() + b"".join(digests), digest_size=16).hexdigest()
+
+
+def _entry(key: str, digests: list[bytes], how: Resize) -> Entry:
+    return Entry(cache_home() / "pixels", key, digests, (3, *how.sides))
+
+
+def decoded_images(domain: Domain, how: Resize) -> tuple[Domain, Images]:
+    """What ``load_images`` returns, for one use: in memory, and nothing is written to the cache.
+
+    Raises:
+        InputError: A file cannot be read for a reason that may pass.
+    """
+    kept, pixels = [], [np.zeros((0, 3, *how.sides), dtype=np.uint8)]
+    for index, found in enumerate(in_threads(lambda path: _pixels(path, content(path), how), domain.paths)):
+        if isinstance(found, str):
+            log.warning("skipped %s: %s", printable(domain.paths[index]), printable(found))
+        else:
+            kept.append(index)
+            pixels.append(found[None])
+    return domain.subset(kept), Images(domain.name, torch.from_numpy(np.concatenate(pixels)))
 
 
 def _without(domain: Domain, skipped: dict[int, str]) -> Domain:
@@ -98,111 +135,62 @@ def _without(domain: Domain, skipped: dict[int, str]) -> Domain:
     return kept
 
 
-def _digests(domain: Domain) -> list[bytes]:
-    """A hash of each image's bytes; reading them all costs little beside decoding them."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: _digest(_content(path)), domain.paths))
+def _build(
+    entry: Entry, domain: Domain, before: str, how: Resize, check: bool
+) -> tuple[RowFile, dict[int, str]]:
+    """Decode what is missing, and is not in the entry of before either."""
+    check_room(f"domain {domain.name}", entry.missing)
+    with entry.claimed(domain.name):
+        if (found := entry.read(check)) is None:  # else another process was faster
+            start = entry.begun()
+            older = Older(entry.array.parent, before, entry.shape)
+            entry.build(start, _decoded(domain, entry.digests, start, how, older))
+            found = entry.read()
+    if found is None:
+        raise InputError(f"{entry.array}: what was just written does not read back; check the disk")
+    return found
 
 
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=16).digest()
+def _decoded(domain: Domain, digests: list[bytes], start: int, how: Resize, older: Older) -> Iterator[Pixels]:
+    """The images from a position on, in order."""
+
+    def one(path: Path, digest: bytes) -> Pixels:
+        pixels = older.get(digest)
+        return _decode(path, digest, how) if pixels is None else pixels
+
+    given = domain.paths[start:], digests[start:]
+    with counted(len(domain), f"{domain.name}: decoding", done=start) as step:
+        for pixels in in_threads(one, *given):
+            yield pixels
+            step()
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # an unreadable file is skipped like an empty one
-        return b""
-
-
-def _read(file: Path, n: int, size: int) -> tuple[Tensor, dict[int, str]] | None:
-    """The mapped pixels and the reasons by skipped position; ``None`` if they are absent or damaged."""
-    try:
-        facts = read_json(file.with_suffix(".json"))
-        skipped = {int(index): reason for index, reason in facts["skipped"].items()}
-        pixels = np.lib.format.open_memmap(file, mode="c")
-        whole = pixels.dtype == np.uint8 and pixels.shape == (n - len(skipped), 3, size, size)
-        if not whole or zlib.crc32(pixels) != facts["crc"]:
-            return None
-    except Exception:  # a damaged file provokes any kind of error
-        return None
-    return torch.from_numpy(pixels), skipped
-
-
-def _build(file: Path, domain: Domain, digests: list[bytes], size: int) -> None:
-    """Decode every image into ``file`` and its JSON, which appear whole or not at all."""
-    skipped, crc = {}, 0
-    facts = file.with_suffix(".json")
-    with replacing(facts, MEND_CACHE) as partial_facts, replacing(file, MEND_CACHE) as partial:
-        _sweep(file.parent)
-        # Written in order: through a memory map, a full disk would kill the process.
-        with partial.open("wb") as stream:
-            _write_header(stream, len(domain), size)
-            for index, pixels in enumerate(_decoded(domain, digests, size)):
-                if isinstance(pixels, str):
-                    skipped[index] = pixels
-                else:
-                    stream.write(pixels)
-                    crc = zlib.crc32(pixels, crc)
-            stream.seek(0)
-            _write_header(stream, len(domain) - len(skipped), size)
-        partial_facts.write_text(json.dumps({"skipped": skipped, "crc": crc}), encoding="utf-8")
-
-
-def _write_header(stream: BinaryIO, n: int, size: int) -> None:
-    """The header of a ``.npy`` file, of one length for every ``n``."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n, 3, size, size)}
-    np.lib.format.write_array_header_1_0(stream, header)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed builds have left."""
-    for partial in folder.glob("*.partial"):
-        with suppress(OSError):  # another process may sweep too
-            if time.time() - partial.stat().st_mtime > ABANDONED:
-                partial.unlink()
-
-
-def _decoded(domain: Domain, digests: list[bytes], size: int) -> Iterator[np.ndarray | str]:
-    """The images in order, decoded in threads (PIL frees the interpreter), some hundred in memory."""
-    hidden = None if len(domain) > 2000 else True  # None: hidden unless in a terminal
-    with ThreadPoolExecutor() as pool, tqdm(total=len(domain), desc=domain.name, disable=hidden) as progress:
-        for start in range(0, len(domain), 256):
-            some = slice(start, start + 256)
-            for pixels in pool.map(_decode, domain.paths[some], digests[some], [size] * 256):
-                yield pixels
-                progress.update()
-
-
-def _decode(path: Path, digest: bytes, size: int) -> np.ndarray | str:
-    """An image as contiguous uint8 ``[3, size, size]``, or the reason why there is none."""
-    content = _content(path)
-    if _digest(content) != digest:  # else its pixels would be kept under the key of others
+def _decode(path: Path, expected: bytes, how: Resize) -> Pixels:
+    """An image of which the hash is known."""
+    found = content(path)
+    if digest(found) != expected:  # else its pixels would be kept under the key of others
         raise InputError(f"{path}: the file changed while it was read; try again when nothing writes there")
-    if not content:
+    return _pixels(path, found, how)
+
+
+def _pixels(path: Path, found: bytes, how: Resize) -> Pixels:
+    """An image as contiguous uint8 ``[3, height, width]``, or the reason why there is none."""
+    if not found:
         return "empty or unreadable file"
     try:
-        with Image.open(BytesIO(content)) as image:
+        with decoded(BytesIO(found)) as image:
             width, height = image.size
             if min(width, height) < SMALLEST_SIDE:
                 return f"{width}×{height} px, a side is shorter than {SMALLEST_SIDE}"
             if max(width, height) > LONGEST_STRIP * min(width, height):
                 return f"{width}×{height} px, one side is over {LONGEST_STRIP} times the other"
-            upright = ImageOps.exif_transpose(image)
-        # torchvision rounds sides and margins as open_clip's own preprocessing does
-        square = center_crop(resize(_on_white(upright), size, InterpolationMode.BICUBIC), [size, size])
+            pixels = resized(image, how)
     except UnidentifiedImageError:
         return "not an image, or broken at its start"
+    except MemoryError as error:
+        raise passing(path, f"{error}" or "not enough memory") from None
     except Exception as error:  # PIL's decoders raise whatever a broken file provokes
+        if isinstance(error, OSError) and error.errno:  # of the system: a broken file has no number
+            raise passing(path, error.strerror) from None
         return " ".join(f"{error}".split()) or type(error).__name__
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # PIL would clip 16-bit grey to 8 bits instead of scaling it
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    paper = Image.new("RGBA", image.size, "white")
-    paper.alpha_composite(image.convert("RGBA"))
-    return paper.convert("RGB")
+    return pixels.numpy()

@@ -7,9 +7,10 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from tpsnet.data.cache import MEND_CACHE, cache_home
+from tpsnet.data.home import MEND_CACHE, cache_home
 from tpsnet.errors import InputError
 from tpsnet.io import replacing
+from tpsnet.paths import sweep
 
 
 def embedded_root(further: bool = False) -> Path:
@@ -48,6 +49,7 @@ def _asset(name: str) -> bytes:
 
 
 def _unpack(contents: Sequence[bytes], root: Path) -> None:
+    sweep(root.parent)
     try:
         with replacing(root, MEND_CACHE) as partial:
             for content in contents:

@@ -9,7 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+from tpsnet.data.spelling import label
 from tpsnet.errors import InputError
+from tpsnet.io import read_lines
+from tpsnet.paths import user_path
 from tpsnet.types import Domain
 
 
@@ -28,15 +31,16 @@ def listed(domain: Domain, folder: str | Path, part: Literal["train", "test"]) -
         InputError: The list is missing, unreadable or empty, or names an image more than once or one that the
             domain does not have.
     """
-    file = Path(folder) / f"{domain.name}_{part}.txt"
-    lines = _lines(file)
-    places = {path.parts[-3:]: index for index, path in enumerate(domain.paths)}
-    keys = [Path(line).parts[-3:] for line in lines]
+    file = user_path(folder) / f"{domain.name}_{part}.txt"
+    lines = list(map(_without_number, read_lines(file, "images", "use the published list")))
+    places = {_key(path): index for index, path in enumerate(domain.paths)}
+    keys = [_key(Path(line)) for line in lines]
     folder_of_domain = domain.paths[0].parents[1]
     unknown = [
         line
         for line, key in zip(lines, keys, strict=True)
-        if key not in places and not (key[0] == domain.name and folder_of_domain.joinpath(*key[1:]).is_file())
+        if key not in places
+        and not (key[:1] == (domain.name,) and _is_file(folder_of_domain.joinpath(*key[1:])))
     ]
     if unknown:
         raise InputError(
@@ -49,19 +53,19 @@ def listed(domain: Domain, folder: str | Path, part: Literal["train", "test"]) -
     return sorted(places[key] for key in keys if key in places)
 
 
-def _lines(file: Path) -> list[str]:
-    """The paths in a list, without the class numbers behind them."""
+def _key(path: Path) -> tuple[str, ...]:
+    """Domain, class and file, whatever their Unicode form."""
+    return tuple(map(label, path.parts[-3:]))
+
+
+def _is_file(path: Path) -> bool:
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{file}: cannot read this list ({reason}); name the folder that holds it") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise InputError(f"{file}: the list is empty; use the published one")
-    return [_without_number(line) for line in lines]
+        return path.is_file()
+    except OSError:  # e.g. the name is too long for one
+        return False
 
 
 def _without_number(line: str) -> str:
+    """The path in a line, without the class number behind it."""
     path, _, last = line.rpartition(" ")
     return path.rstrip() if last.isdigit() else line

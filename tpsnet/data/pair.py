@@ -9,9 +9,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from tpsnet.data.cache import load_images
+from tpsnet.data.datasets import Dataset
 from tpsnet.data.folder import image_folder, shared_classes
+from tpsnet.data.spelling import Spelling
 from tpsnet.data.universal import restrict
-from tpsnet.types import Domain, Images
+from tpsnet.types import Domain, Images, Resize
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,29 @@ class Pair:
         )
 
 
-def load_pair(root: Path, names: tuple[str, str], size: int, classes: int = 0) -> Pair:
-    """Decode two domains of an image folder at the backbone's size.
+def load_pair(
+    root: Path,
+    names: tuple[str, str],
+    size: int | Resize,
+    classes: int = 0,
+    spelling: Spelling | None = None,
+    dataset: Dataset | None = None,
+) -> Pair:
+    """Decode two domains of an image folder as the backbone takes them.
 
     Args:
         root: The folder that holds the domains.
         names: Two domains in it.
-        size: Side of the decoded images, in px.
+        size: What the backbone asks for, see ``load_images``.
         classes: How many classes to keep, the first of the class table; 0 keeps all.
+        spelling: Other names for class folders, and what to do about classes that are spelt in two ways.
+        dataset: The data set that lies there, see ``image_folder``.
 
     Raises:
-        InputError: The folder or a domain is missing or empty, or the two share no class.
+        InputError: The folder or a domain is missing or empty, the two share no class, or see ``Spelling``.
     """
-    found = image_folder(root, names)
-    loaded = [load_images(found[name], size) for name in names]
+    found = image_folder(root, names, spelling, dataset)
+    loaded = [load_images(domain, size) for domain in found.values()]
     pair = Pair(tuple(d for d, _ in loaded), tuple(i for _, i in loaded))
     if classes:
         pair = pair.subset(tuple((d.labels < classes).nonzero()[:, 0].tolist() for d in pair.domains))

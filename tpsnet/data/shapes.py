@@ -53,7 +53,7 @@ def write_shape(domains: Mapping[str, Domain], folder: Path, shape: Shape, seed:
                 place = partial / domain.name / group[name]
                 place.mkdir(parents=True, exist_ok=True)
                 for path in sorted(paths[:most]):
-                    (place / f"{name}-{path.name}").symlink_to(path.resolve())
+                    (place / f"{path.parent.name}-{path.name}").symlink_to(path.resolve())
                 kept += len(paths[:most])
             counts[domain.name] = kept
     return counts

@@ -16,6 +16,15 @@ STYLES = {
     "quickdraw": "doodle",
     "infograph": "infographic",
     "painting": "painting",
+    "amazon": "product photo",
+    "dslr": "photo",
+    "webcam": "webcam photo",
+    "art painting": "painting",
+    "cartoon": "cartoon",
+    "caltech101": "photo",
+    "labelme": "photo",
+    "sun09": "photo",
+    "voc2007": "photo",
 }
 
 

@@ -1,20 +1,21 @@
 """Images without class folders, as domains of one class: for queries and galleries that nobody labelled."""
 
+import os
 from pathlib import Path
 
 import torch
 
-from tpsnet.data.folder import IMAGE_SUFFIXES, entries
+from tpsnet.data.spelling import label
+from tpsnet.data.walk import READ_FORMATS, PassedOver, images_below, listing
 from tpsnet.errors import InputError
-from tpsnet.types import Domain
-
-CLASS = "unlabelled"
+from tpsnet.paths import user_path
+from tpsnet.types import UNLABELLED, Domain
 
 
 def unlabelled_folder(folder: str | Path) -> Domain:
     """Every image in a folder and in the folders below it, sorted by path.
 
-    Hidden entries and files of other kinds are passed over.
+    Each folder is read once, whatever links lead to it. What is passed over is logged as in ``image_folder``.
 
     Returns:
         A domain with the folder's name, and label 0 of the class table ``("unlabelled",)`` for all images.
@@ -22,10 +23,13 @@ def unlabelled_folder(folder: str | Path) -> Domain:
     Raises:
         InputError: The folder is missing or holds no image.
     """
-    root = Path(folder).resolve()
-    paths = sorted(_nested(root))
+    folder = user_path(folder)
+    listing(folder)  # what cannot be listed has no images to pass over
+    root, passed = Path(os.path.realpath(folder)), PassedOver()
+    paths = images_below(root, passed)
+    passed.warn()
     if not paths:
-        raise InputError(f"{root}: no image in this folder ({', '.join(IMAGE_SUFFIXES)}); choose another")
+        raise InputError(f"{root}: no image in this folder ({READ_FORMATS}); choose another")
     return _unlabelled(root.name, paths)
 
 
@@ -35,17 +39,12 @@ def single_image(path: str | Path) -> Domain:
     Raises:
         InputError: There is no such file. Whether it can be read as an image is found by ``load_images``.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such image file; check the path")
-    parent = path.parent.resolve()
+    parent = Path(os.path.realpath(path.parent))
     return _unlabelled(parent.name, [parent / path.name])
 
 
 def _unlabelled(name: str, paths: list[Path]) -> Domain:
-    return Domain(name, tuple(paths), torch.zeros(len(paths), dtype=torch.int64), (CLASS,))
-
-
-def _nested(folder: Path) -> list[Path]:
-    folders, images = entries(folder)
-    return [folder / image for image in images] + [p for name in folders for p in _nested(folder / name)]
+    return Domain(label(name), tuple(paths), torch.zeros(len(paths), dtype=torch.int64), UNLABELLED)

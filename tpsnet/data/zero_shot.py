@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from tpsnet.data.folder import of_classes, shared_classes
+from tpsnet.data.spelling import label
 from tpsnet.errors import InputError
 from tpsnet.types import Domain
 
@@ -93,6 +94,7 @@ def zero_shot_split(
 
 
 def _class_id(name: str, query: Domain, gallery: Domain, shared: Sequence[int]) -> int:
+    name = label(name)
     if name not in query.class_names:
         near = difflib.get_close_matches(name, query.class_names, n=1, cutoff=0.0)[0]
         raise InputError(f"no class {name!r} to divide by; did you mean {near!r}?")

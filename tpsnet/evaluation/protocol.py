@@ -1,10 +1,11 @@
 """Every metric name with its definition, and the protocol card: what makes two numbers comparable."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tpsnet.errors import InputError
+from tpsnet.escape import escape_markdown
 from tpsnet.evaluation.metrics import Facts, Scores
 from tpsnet.evaluation.zero_shot import ZeroShotScores
 
@@ -22,8 +23,15 @@ METRICS = {
     "rejected without a match": "share of the queries without a match that are rejected",
     "kept with a match": "share of the queries with a match that are not rejected",
     "detection accuracy": "share of all queries that are rightly rejected or rightly kept",
-    "H-score": "harmonic mean of *rejected without a match* and *kept with a match*",
+    "H-score": "harmonic mean of “rejected without a match” and “kept with a match”",
 }
+
+
+Write = Callable[[str], str]  # how a text is written on a card
+
+
+def _bold(text: str) -> str:
+    return f"**{escape_markdown(text)}**"
 
 
 def family(name: str) -> str:
@@ -83,12 +91,16 @@ class ProtocolCard(Facts):
     ties: str = "in the gallery's order"
 
     def markdown(self) -> str:
-        """The card as a short list in Markdown."""
-        facts = (
-            f"- **{self.query_domain} → {self.gallery_domain}**: {self.sizes()}; "
-            f"label spaces {self.label_spaces}"
-        )
-        return "\n".join([facts, *self.rules()])
+        """The card as a short list in Markdown, names in it escaped."""
+        return "\n".join([self._images(_bold, escape_markdown), *self.rules()])
+
+    def lines(self) -> list[str]:
+        """The same list without markup, names in it as they are."""
+        return [self._images(str, str), *self._rules(str, str)]
+
+    def rules(self) -> list[str]:
+        """The part of the card that does not speak of the images, as lines of a list in Markdown."""
+        return self._rules(_bold, escape_markdown)
 
     def sizes(self) -> str:
         """How many images and classes there are."""
@@ -97,20 +109,31 @@ class ProtocolCard(Facts):
             f"{self.n_classes} common classes"
         )
 
-    def rules(self) -> list[str]:
-        """The part of the card that does not speak of the images, as lines of a list in Markdown."""
+    def _images(self, head: Write, body: Write) -> str:
+        return (
+            f"- {head(f'{self.query_domain} → {self.gallery_domain}')}: {self.sizes()}; "
+            f"label spaces {body(self.label_spaces)}"
+        )
+
+    def _rules(self, head: Write, body: Write) -> list[str]:
         named: dict[str, list[str]] = {}
         for name in in_order(self.metrics):
             named.setdefault(self.metrics[name], []).append(name)
         split = " (training set = query set = gallery set, transductive)" if self.split == "all" else ""
+        deep = ", ".join(map(str, self.left_out))
+        left_out = (
+            [f"- {head('left out')}: k = {deep}, beyond the gallery of {self.n_gallery}"] if deep else []
+        )
         return [
-            *(f"- **{', '.join(names)}**: {text}" for text, names in named.items()),
-            f"- **queries without a match** (n_q = 0): {self.unmatched}; **ties**: {self.ties}",
-            f"- **similarity**: {self.similarity}; **self-match**: {self.self_match}; "
-            f"**engine**: {self.engine}, exact",
-            *(f"- **re-ranked by {name}**: {rule}" for name, rule in self.rerankings.items()),
-            f"- **split**: {self.split}{split}; **epoch**: {self.epoch}; "
-            f"**seeds**: {', '.join(map(str, self.seeds)) or 'none'}",
+            *(f"- {head(', '.join(names))}: {body(text)}" for text, names in named.items()),
+            *left_out,
+            f"- {head('queries without a match')} (n_q = 0): {body(self.unmatched)}; "
+            f"{head('ties')}: {body(self.ties)}",
+            f"- {head('similarity')}: {body(self.similarity)}; "
+            f"{head('self-match')}: {body(self.self_match)}; {head('engine')}: {body(self.engine)}, exact",
+            *(f"- {head(f're-ranked by {name}')}: {body(rule)}" for name, rule in self.rerankings.items()),
+            f"- {head('split')}: {body(self.split)}{split}; {head('epoch')}: {body(self.epoch)}; "
+            f"{head('seeds')}: {', '.join(map(str, self.seeds)) or 'none'}",
         ]
 
 

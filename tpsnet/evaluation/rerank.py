@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tpsnet.neighbours import expand, neighbour_graph
+from tpsnet.settings import Positive, Settings, ShareBelowOne, Weight, Whole
 from tpsnet.types import Embeddings
 
 Both = tuple[Embeddings, Embeddings]
@@ -40,7 +41,7 @@ class Reranking(Protocol):
 
 
 @dataclass(frozen=True)
-class Expansion:
+class Expansion(Settings):
     """α-query expansion with database augmentation, see ``neighbours.expand``.
 
     Attributes:
@@ -48,8 +49,8 @@ class Expansion:
         power: Exponent α of the similarities.
     """
 
-    neighbours: int = 10
-    power: float = 3.0
+    neighbours: Positive = 10
+    power: Weight = 3.0
     title: ClassVar[str] = "α-query expansion and database augmentation (Radenović et al., TPAMI 2019)"
 
     def __call__(
@@ -61,7 +62,7 @@ class Expansion:
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(Settings):
     """Diffusion over the graph of nearest neighbours, see ``neighbours.graph``.
 
     Attributes:
@@ -71,10 +72,10 @@ class Diffusion:
         steps: Number of steps.
     """
 
-    neighbours: int = 5
-    power: float = 3.0
-    share: float = 0.98
-    steps: int = 20
+    neighbours: Positive = 5
+    power: Weight = 3.0
+    share: ShareBelowOne = 0.98
+    steps: Whole = 20
     title: ClassVar[str] = "diffusion over the graph of nearest neighbours (Zhou et al., NeurIPS 2003)"
 
     def __call__(

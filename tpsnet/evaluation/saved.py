@@ -77,8 +77,6 @@ def score_saved(
 ) -> dict[str, dict[str, Scores]]:
     """Scores of all methods by the same rules under every protocol, so that mAP is nowhere interpolated.
 
-    Depths of P@k that a gallery is too small for are left out.
-
     Args:
         saved: What ``load_saved`` returns.
         reranking: A rule of ``RERANKINGS``; rejections, which only a method can decide anew, then have no
@@ -91,11 +89,9 @@ def score_saved(
         raise InputError(f"no re-ranking {reranking!r}; choose from {', '.join(RERANKINGS)}")
     scores: dict[str, dict[str, Scores]] = {}
     for protocol, methods in saved.items():
-        smallest = min(len(gallery) for _, gallery in methods.values())
-        ks = tuple(k for k in (1, 5, 15) if k <= smallest)
         known = protocol in LABEL_SPACES
         shown = (rerank(b, reranking, known_queries=known) if reranking else b for b in methods.values())
-        scores[protocol] = {name: evaluate(*both, ks) for name, both in zip(methods, shown, strict=True)}
+        scores[protocol] = {name: evaluate(*both) for name, both in zip(methods, shown, strict=True)}
     return scores
 
 

@@ -17,19 +17,19 @@ mode           :math:`\tilde p_q(r)`                            :math:`d_q`
 ``voc_minR`` is what the code of SAKE (ICCV 2019) and AMA computes (the interpolated area of Pascal VOC),
 ``hits`` that of ProS (CVPR 2024) and UCDR-Adapter; under it a query whose only hit comes first scores 1.
 mAP has k = the gallery and :math:`d_q = n_q` in all three. Means run over the queries with :math:`n_q > 0`.
-Their Prec@k is plain P@k. Ours differs: no loop over queries; a k beyond the gallery is refused, where SAKE
+Their Prec@k is plain P@k. Ours differs: no loop over queries; a k beyond the gallery is left out, where SAKE
 divides by the gallery's size and ProS fails.
 """
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from tpsnet.errors import InputError
-from tpsnet.evaluation.metrics import Facts, check_pair, facts_of, precision_at_hits
-from tpsnet.evaluation.rank import iter_rankings
+from tpsnet.evaluation.metrics import Facts, check_pair, facts_of, fitting, precision_at, summed
+from tpsnet.evaluation.rank import count_relevant, relevant_ranks
 from tpsnet.neighbours import resolve_engine
 from tpsnet.types import Embeddings
 
@@ -76,62 +76,60 @@ def evaluate_zero_shot(
     mode: str = "voc_minR",
     engine: str = "auto",
     chunk: int = 256,
+    device: torch.device | str | None = None,
 ) -> ZeroShotScores:
-    """Rank the gallery for every query and measure it, in memory O(chunk × gallery).
+    """Find the ranks of the relevant items of every query and measure them, in memory O(chunk × gallery).
 
     Args:
         query: The queries.
         gallery: The gallery, of another domain.
-        ks: Depths of mAP@k and of plain P@k.
+        ks: Depths k of mAP@k and of plain P@k, at least 1; those beyond the gallery are left out.
         mode: Definition that was used, see the module.
         engine: Engine that ranks, see ``rank``.
         chunk: Number of queries ranked at once; no number depends on it.
+        device: Where to rank, by default where the gallery's vectors are; torch ranks on a GPU.
 
     Raises:
         InputError: The mode is unknown, or ``evaluate`` would refuse the pair.
     """
     if mode not in MODES:
         raise InputError(f"no mode {mode!r} of the zero-shot metrics; choose one of {', '.join(MODES)}")
-    check_pair(query, gallery, ks)
-    engine = resolve_engine(engine, len(gallery), len(gallery))
-    n_q, whole, at = [], [], {k: [] for k in ks}
-    hits = dict.fromkeys(ks, 0)
-    for part in iter_rankings(query, gallery, None, engine, chunk):
-        matched = part.n_relevant > 0
-        relevant, n_relevant = part.relevant[matched], part.n_relevant[matched]
-        n_q.append(part.n_relevant)
-        whole.append(average_precision_at(relevant, n_relevant, len(gallery), mode))
+    check_pair(query, gallery)
+    ks, left_out = fitting(ks, gallery)
+    device = torch.device(device or gallery.vectors.device)
+    engine = resolve_engine(engine, None, len(gallery)) if device.type == "cpu" else "torch"
+    n_q, hits = count_relevant(query, gallery), dict.fromkeys(ks, 0)
+    depths = dict.fromkeys((*ks, len(gallery)))
+    average = torch.zeros(len(depths), len(query), dtype=torch.float64, device=device)
+    for part in relevant_ranks(query, gallery, engine, chunk, device):
+        for row, k in zip(average, depths, strict=True):
+            row[part.queries] = average_precision_at(part.ranks, part.n_relevant, k, mode)
         for k in ks:
-            at[k].append(average_precision_at(relevant, n_relevant, k, mode))
-            hits[k] += int(relevant[:, :k].sum())
-    facts = facts_of(query, gallery, torch.cat(n_q), engine)
+            hits[k] = hits[k] + (part.ranks <= k).sum()
+    facts = facts_of(query, gallery, n_q, engine, left_out)
+    means = {k: 100 * row.cpu()[n_q > 0].mean().item() for row, k in zip(average, depths, strict=True)}
     return ZeroShotScores(
-        mean_ap=100 * torch.cat(whole).mean().item(),
-        mean_ap_at={k: 100 * torch.cat(at[k]).mean().item() for k in ks},
-        plain_precision={k: 100 * hits[k] / (k * (len(query) - facts.n_unmatched)) for k in ks},
+        mean_ap=means[len(gallery)],
+        mean_ap_at={k: means[k] for k in ks},
+        plain_precision={k: 100 * int(hits[k]) / (k * (len(query) - facts.n_unmatched)) for k in ks},
         mode=mode,
         facts=facts,
     )
 
 
 def average_precision_at(
-    relevant: Bool[Tensor, "query gallery"], n_relevant: Int[Tensor, " query"], k: int, mode: str
+    ranks: Int[Tensor, "query relevant"], n_relevant: Int[Tensor, " query"], k: int, mode: str
 ) -> Float64[Tensor, " query"]:
     """AP@k of every row, in [0, 1].
 
     Args:
-        relevant: Relevance of the ranking, best first.
+        ranks: Ranks of each query's relevant items, rising, see ``RelevantRanks``.
         n_relevant: Number of relevant items in the gallery; must be positive.
         k: Number of results that count.
         mode: Definition to use, see the module.
     """
-    relevant = relevant[:, :k]
-    row, nth, precision = precision_at_hits(relevant)
-    found = relevant.sum(dim=1)
-    if mode == "voc_minR" and len(row):
-        # Precision peaks at hits, so the envelope needs no other rank: one short row of hits a query.
-        peaks = torch.zeros(len(relevant), int(found.max()), dtype=torch.float64)
-        peaks[row, nth - 1] = precision
-        precision = peaks.flip(1).cummax(dim=1).values.flip(1)[row, nth - 1]
-    total = torch.zeros(len(relevant), dtype=torch.float64).index_add_(0, row, precision)
-    return total / (found.clamp_min(1) if mode == "hits" else n_relevant.clamp_max(k))
+    precision = precision_at(ranks, k)
+    if mode == "voc_minR":  # precision peaks at hits, so the envelope needs no other rank
+        precision = precision.flip(1).cummax(dim=1).values.flip(1)
+    found = (ranks <= k).sum(dim=1).clamp_min(1)
+    return summed(precision) / (found if mode == "hits" else n_relevant.clamp_max(k))

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import torch
 import tyro
 
-from tpsnet.data import Pair, embedded_unseen, listed, zero_shot_split
+from tpsnet.data import Dataset, Pair, embedded_unseen, listed, zero_shot_split
 from tpsnet.data.folder import of_classes
 from tpsnet.errors import InputError
 from tpsnet.evaluation import (
@@ -27,7 +27,9 @@ from tpsnet.evaluation import (
     rerank,
     reranking_rule,
 )
-from tpsnet.types import Domain, Embeddings
+from tpsnet.paths import user_path
+from tpsnet.settings import Positive, Settings
+from tpsnet.types import Embeddings
 
 Both = tuple[Embeddings, Embeddings]
 Reject = Callable[[Both], Both]
@@ -49,7 +51,7 @@ class Arranged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(Settings):
     """What all protocols share.
 
     Attributes:
@@ -78,11 +80,22 @@ class Protocol:
         """The protocol on the embedded images, where it leaves something open."""
         return self
 
+    def published(self, dataset: Dataset | None) -> "Protocol":
+        """The protocol on a data set, where it leaves something open that papers have fixed.
+
+        Args:
+            dataset: The data set; ``None`` for a folder of any images.
+
+        Raises:
+            InputError: It asks for something that the data set has not.
+        """
+        return self
+
     def arrange(self, pair: Pair, seed: int) -> Arranged:
         """Divide a pair.
 
         Raises:
-            InputError: lists or classes do not fit the pair; a depth of the metrics is beyond the gallery.
+            InputError: lists or classes do not fit the pair.
         """
         raise NotImplementedError
 
@@ -97,7 +110,8 @@ class Protocol:
         """Checksums of the lists of two domains: an edited list is another protocol."""
         if self.lists is None:
             return {}
-        files = (self.lists / f"{name}_{part}.txt" for name in names for part in ("train", "test"))
+        folder = user_path(self.lists)
+        files = (folder / f"{name}_{part}.txt" for name in names for part in ("train", "test"))
         return {file.name: zlib.crc32(file.read_bytes()) for file in files if file.is_file()}
 
     def kept(self, both: Both, arranged: Arranged) -> Both:
@@ -105,7 +119,14 @@ class Protocol:
         return both
 
     def score(
-        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+        self,
+        both: Both,
+        arranged: Arranged,
+        *,
+        seed: int,
+        trained: bool,
+        reject: Reject | None = None,
+        device: torch.device | str = "cpu",
     ) -> list[dict]:
         """Directions of a row: domains, metrics in percent as embedded and re-ranked, card.
 
@@ -115,6 +136,7 @@ class Protocol:
             seed: Seed of the row.
             trained: Whether anything was trained with that seed.
             reject: Queries and gallery to the same with rejections, where the protocol wants them.
+            device: Where the metrics are computed.
         """
         raise NotImplementedError
 
@@ -148,23 +170,28 @@ class Closed(Protocol):
     """Both domains with all their classes, each queries the other.
 
     Attributes:
-        ks: Depths of P@k.
+        ks: Depths k of P@k; those beyond the gallery are left out.
     """
 
-    ks: tuple[int, ...] = (1, 5, 15)
+    ks: tuple[Positive, ...] = (1, 5, 15)
     name: ClassVar[str] = "closed"
 
     def arrange(self, pair: Pair, seed: int) -> Arranged:
         """All classes of both domains."""
-        arranged = self.parts(pair)
-        _check_depths(self.ks, arranged.test.domains, "the gallery")
-        return arranged
+        return self.parts(pair)
 
     def score(
-        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+        self,
+        both: Both,
+        arranged: Arranged,
+        *,
+        seed: int,
+        trained: bool,
+        reject: Reject | None = None,
+        device: torch.device | str = "cpu",
     ) -> list[dict]:
         """Both directions."""
-        measure = partial(evaluate, ks=self.ks, engine=self.engine)
+        measure = partial(evaluate, ks=self.ks, engine=self.engine, device=device)
         about = "all", "closed", "all", (seed,) if trained else ()
         return [self._direction(way, measure, *about) for way in (both, both[::-1])]
 
@@ -175,11 +202,11 @@ class Universal(Protocol):
 
     Attributes:
         spaces: Label spaces, see ``data.restrict``.
-        ks: Depths of P@k.
+        ks: Depths k of P@k; those beyond the gallery are left out.
     """
 
     spaces: tyro.conf.Suppress[Literal["partial", "open", "opda"]] = "open"  # --protocol names them
-    ks: tuple[int, ...] = (1, 5, 15)
+    ks: tuple[Positive, ...] = (1, 5, 15)
     rejects: ClassVar[bool] = True
 
     @property
@@ -199,18 +226,24 @@ class Universal(Protocol):
         if self.lists is not None:  # one draw for both parts, also where a list lacks a class
             parts, classes = self.parts(pair), [domain.labels.unique().tolist() for domain in drawn.domains]
             arranged = Arranged(*(_of_classes(part, classes) for part in (parts.train, parts.test)))
-        _check_depths(self.ks, arranged.test.domains[1:], "the gallery")
         return arranged
 
     def score(
-        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+        self,
+        both: Both,
+        arranged: Arranged,
+        *,
+        seed: int,
+        trained: bool,
+        reject: Reject | None = None,
+        device: torch.device | str = "cpu",
     ) -> list[dict]:
         """The one direction; what is rejected is decided anew after each re-ranking."""
 
         def measure(query: Embeddings, gallery: Embeddings) -> Scores:
             if reject is not None and query.rejected is None:
                 query, gallery = reject((query, gallery))
-            return evaluate(query, gallery, ks=self.ks, engine=self.engine)
+            return evaluate(query, gallery, ks=self.ks, engine=self.engine, device=device)
 
         about = "all", f"{self.spaces}, drawn by seed {seed}", "all", (seed,) if trained else ()
         return [self._direction(both, measure, *about)]
@@ -223,14 +256,17 @@ class ZeroShot(Protocol):
     Attributes:
         unseen: Names of the unseen classes; by default the seed draws a quarter.
         seen: Names of the seen classes; by default all others.
-        ks: Depths of the metrics.
+        split: Name of a published split of the data set, e.g. 25 of Sketchy, instead of the unseen names; by
+            default its only one.
+        ks: Depths k of the metrics; those beyond the gallery are left out.
         mode: Definition of the metrics, see ``evaluation.zero_shot``.
     """
 
     unseen: tuple[str, ...] | None = None
     seen: tuple[str, ...] | None = None
-    ks: tuple[int, ...] = (100, 200)
-    mode: str = "voc_minR"
+    split: str | None = None
+    ks: tuple[Positive, ...] = (100, 200)
+    mode: Literal["voc_minR", "hits", "strict"] = "voc_minR"
     name: ClassVar[str] = "zero-shot"
     further: ClassVar[bool] = True
     known_queries: ClassVar[bool] = False
@@ -242,7 +278,18 @@ class ZeroShot(Protocol):
 
     def embedded(self) -> "ZeroShot":
         """With the unseen names of the embedded images."""
+        self.published(None)
         return self if self.unseen is not None else dataclasses.replace(self, unseen=embedded_unseen())
+
+    def published(self, dataset: Dataset | None) -> "ZeroShot":
+        """With the unseen names of a published split of the data set."""
+        if self.split is not None and (dataset is None or self.unseen is not None):
+            raise InputError(
+                f"--split {self.split} is a split of a data set: give --dataset and --root, and no --unseen"
+            )
+        if self.unseen is not None or dataset is None or not (dataset.splits or self.split):
+            return self
+        return dataclasses.replace(self, unseen=dataset.unseen(self.split), split=None)
 
     def arrange(self, pair: Pair, seed: int) -> Arranged:
         """Seen classes to train on; seen and unseen ones, the generalised gallery, to embed."""
@@ -250,8 +297,6 @@ class ZeroShot(Protocol):
         split = zero_shot_split(*pair.domains, self.unseen, self.seen, seed=seed)
         train = parts.train.subset(tuple(split.train(d) for d in parts.train.domains))
         test = parts.test.subset(tuple(split.generalised(d) for d in parts.test.domains))
-        unseen = test.subset(tuple(split.test(d) for d in test.domains))
-        _check_depths(self.ks, unseen.domains, "unseen classes")
         return Arranged(train, test, split.unseen)
 
     def kept(self, both: Both, arranged: Arranged) -> Both:
@@ -260,10 +305,17 @@ class ZeroShot(Protocol):
         return tuple(part.subset(torch.isin(part.labels, unseen).nonzero()[:, 0].tolist()) for part in both)
 
     def score(
-        self, both: Both, arranged: Arranged, *, seed: int, trained: bool, reject: Reject | None = None
+        self,
+        both: Both,
+        arranged: Arranged,
+        *,
+        seed: int,
+        trained: bool,
+        reject: Reject | None = None,
+        device: torch.device | str = "cpu",
     ) -> list[dict]:
         """Both directions with a gallery of unseen classes, then both with the generalised one."""
-        measure = partial(evaluate_zero_shot, ks=self.ks, mode=self.mode, engine=self.engine)
+        measure = partial(evaluate_zero_shot, ks=self.ks, mode=self.mode, engine=self.engine, device=device)
         about = "trained on seen classes, queries of unseen ones", (seed,) if trained else ()
         queries = self.kept(both, arranged)
         return [
@@ -285,9 +337,3 @@ PROTOCOLS: dict[str, Protocol] = {
 def _of_classes(pair: Pair, classes: Sequence[Sequence[int]]) -> Pair:
     """The images of some classes, which differ by domain."""
     return pair.subset(tuple(of_classes(d, some) for d, some in zip(pair.domains, classes, strict=True)))
-
-
-def _check_depths(ks: tuple[int, ...], galleries: tuple[Domain, ...], what: str) -> None:
-    smallest = min(map(len, galleries))
-    if max(ks) > smallest:
-        raise InputError(f"k = {max(ks)} with {smallest} images of {what}; choose smaller ks or more images")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 
-from tpsnet.backbone import Backbone, MoCo
+from tpsnet import distributed
+from tpsnet.backbone import Backbone, LayerRates, MoCo, TowerConfig
 from tpsnet.data import Pair
 from tpsnet.evaluation import METRIC_VERSION, RERANKINGS, save_both
 from tpsnet.experiments.protocols import Protocol
 from tpsnet.experiments.variants import Variant
 from tpsnet.methods import METHODS, Method, embeddings, with_rejections
+from tpsnet.settings import Seed, check
 from tpsnet.training import FitConfig, fit
 from tpsnet.types import Embeddings
 
@@ -52,6 +54,9 @@ def run(
 ) -> Run:
     """Train (if the method trains), embed, score.
 
+    Of several processes that train together (``distributed.joined``) the first scores and writes; the rows of
+    the others have no directions.
+
     Args:
         variant: The method and its config.
         pair: Two domains.
@@ -64,18 +69,21 @@ def run(
         keep: Folder for the embeddings, see ``evaluation.saved``.
 
     Raises:
-        InputError: what cannot be scored, before any training; see ``fit``.
+        InputError: what cannot be scored, and settings that do not fit, before any training; see ``fit``.
     """
+    check("seed", Seed, seed)
     loop = loop or FitConfig()
     arranged = protocol.arrange(pair, seed)
     method = make(variant, arranged.train, seed, backbone)
     history = fit(method, arranged.train.images, loop, folder=folder, resume=resume)
-    both = embeddings(method, arranged.test)
+    with distributed.together():
+        both = embeddings(method, arranged.test)
     reject = partial(with_rejections, method, seed=seed) if protocol.rejects else None
-    both = reject(both) if reject else both
-    if keep is not None:
+    first = distributed.is_first()
+    both = reject(both) if reject and first else both
+    if keep is not None and first:
         save_both(keep, protocol.name, variant.name, protocol.kept(both, arranged))
-    scoring = {"seed": seed, "trained": variant.trains, "reject": reject}
+    scoring = {"seed": seed, "trained": variant.trains, "reject": reject, "device": method.device}
     row = {
         "name": variant.name,
         "seed": seed,
@@ -83,7 +91,7 @@ def run(
         "protocol": protocol.name,
         "config": dataclasses.asdict(method.cfg),
         "made_with": made_with(variant, pair.names, protocol, seed, loop, backbone),
-        "directions": protocol.score(both, arranged, **scoring),
+        "directions": protocol.score(both, arranged, **scoring) if first else [],
         "machine": _machine(method.device),
     }
     return Run(method, both, row, history)
@@ -97,11 +105,21 @@ def make(variant: Variant, train: Pair, seed: int, backbone: Backbone | MoCo) ->
         train: The images that training may see; their class names are told to methods that ask.
         seed: Seed of the method.
         backbone: The backbone.
+
+    Raises:
+        InputError: a setting does not fit the backbone or the images.
     """
-    method = METHODS[variant.method].method(backbone, variant.config.told(train.class_names), seed)
+    kind, config = METHODS[variant.method].method, variant.config.told(train.class_names)
+    kind.check(backbone, config, train.images)
+    method = kind(backbone, config, seed)
     if variant.oracle:
         method.oracle = train.class_rows
     return method
+
+
+def later(backbone: Backbone | MoCo) -> tuple[str, ...]:
+    """What ``made_with`` says that rows of before do not, latest first; at first all were resized plainly."""
+    return ("quick_gelu", "preprocessing") if backbone.resize.plain else ("quick_gelu",)
 
 
 def _machine(device: torch.device) -> str:
@@ -118,20 +136,35 @@ def made_with(
     loop: FitConfig,
     backbone: Backbone | MoCo,
 ) -> dict:
-    """Everything a row depends on but the images, JSON-able: two rows with the same are the same row."""
+    """Everything a row depends on but the images, JSON-able: two rows with the same are the same row.
+
+    How a tower is run, its layers learn, what optimises and a split are named where they are not the default,
+    which older rows have.
+    """
+    config, fit = dataclasses.asdict(variant.config), loop.facts()
+    named = {"tower": fit.pop("tower"), "layers": config.pop("layers", None)}
+    if fit["optimizer"] == FitConfig.optimizer:
+        del fit["optimizer"]
+    shown = {"name": protocol.name} | dataclasses.asdict(protocol)
+    if shown.get("split") is None:
+        shown.pop("split", None)
+    plain = ({"precision": TowerConfig.precision}, dataclasses.asdict(LayerRates()), None)
     values = {
         "name": variant.name,
         "method": variant.method,
-        "config": dataclasses.asdict(variant.config),
+        "config": config,
         "seed": seed,
         "oracle": variant.oracle,
         "pair": names,
-        "protocol": {"name": protocol.name} | dataclasses.asdict(protocol),
+        "protocol": shown,
         "lists": protocol.fingerprint(names),
         "rerankings": {name: dataclasses.asdict(RERANKINGS[name]) for name in protocol.rerankings},
-        "fit": dataclasses.asdict(loop),
+        "fit": fit,
         "backbone": backbone.identity,
+        "preprocessing": backbone.preprocessing,
+        "quick_gelu": backbone.quick_gelu,
         "device": backbone.mean.device.type,
         "metrics": METRIC_VERSION,
     }
+    values |= {name: value for name, value in named.items() if value not in plain}
     return json.loads(json.dumps(values, default=str))

@@ -1,22 +1,29 @@
 """A results table: variants on pairs under protocols, one row each, resumable."""
 
 import itertools
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tpsnet.data import image_folder
+import torch
+
+from tpsnet.data import Dataset, Spelling, image_folder
 from tpsnet.errors import InputError
 from tpsnet.evaluation import is_saved
-from tpsnet.experiments.jobs import Job, run_jobs
+from tpsnet.experiments.experiment import Experiment
 from tpsnet.experiments.protocols import Closed, Protocol
-from tpsnet.experiments.run import made_with, run
+from tpsnet.experiments.run import later, made_with, run
 from tpsnet.experiments.source import Source
 from tpsnet.experiments.variants import BASELINES, TRAINED, VARIANTS, Variant
+from tpsnet.jobs import HERE, Cluster, Job, run_jobs
+from tpsnet.report import check_row
+from tpsnet.settings import Positive, Seed, Settings
 from tpsnet.training import FitConfig
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Settings):
     """Which rows to fill.
 
     Attributes:
@@ -27,7 +34,9 @@ class Table:
         variants: The rows.
         protocols: The protocols.
         loop: How the loop trains.
-        workers: Processes that share the processor's threads and fill rows at the same time.
+        workers: Processes that share the processor's threads and fill rows at the same time; each has a GPU
+            of its own where there are several.
+        cluster: A cluster that fills them instead.
         keep: Whether the embeddings are kept too, in ``embeddings/<first>-<second>-seed<seed>``, see
             ``evaluation.saved``; rows whose embeddings are not there are run again. A baseline that no seed
             changes stands under the first seed.
@@ -36,11 +45,12 @@ class Table:
     folder: Path
     source: Source
     pairs: tuple[tuple[str, str], ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[Seed, ...]
     variants: tuple[Variant, ...] = (*BASELINES.values(), *TRAINED.values())
     protocols: tuple[Protocol, ...] = (Closed(),)
     loop: FitConfig = field(default_factory=FitConfig)
-    workers: int = 1
+    workers: Positive = 1
+    cluster: Cluster = HERE
     keep: bool = False
 
 
@@ -56,14 +66,20 @@ def variants(*names: str) -> tuple[Variant, ...]:
     return tuple(VARIANTS[name] for name in names)
 
 
-def all_pairs(root: Path) -> tuple[tuple[str, str], ...]:
+def all_pairs(
+    root: Path, spelling: Spelling | None = None, dataset: Dataset | None = None
+) -> tuple[tuple[str, str], ...]:
     """Every unordered pair of the folder's domains."""
-    return _several(tuple(itertools.combinations(image_folder(root), 2)), root)
+    found = image_folder(root, spelling=spelling, dataset=dataset)
+    return _several(tuple(itertools.combinations(found, 2)), root)
 
 
-def chain(root: Path) -> tuple[tuple[str, str], ...]:
+def chain(
+    root: Path, spelling: Spelling | None = None, dataset: Dataset | None = None
+) -> tuple[tuple[str, str], ...]:
     """Each domain of the folder with the next, as UEM's DomainNet pairs are."""
-    return _several(tuple(itertools.pairwise(image_folder(root))), root)
+    found = image_folder(root, spelling=spelling, dataset=dataset)
+    return _several(tuple(itertools.pairwise(found)), root)
 
 
 def _several(pairs: tuple[tuple[str, str], ...], root: Path) -> tuple[tuple[str, str], ...]:
@@ -77,36 +93,71 @@ def fill(table: Table) -> list[dict]:
 
     A row is reused only if all that made it is equal: config, loop, protocol, weights, images' folder,
     metric version. An edited config trains its own row anew and no other.
+
+    Raises:
+        InputError: something concerns all rows; nothing is begun.
+        RowsFailed: rows have failed; it has those that are there. The next call tries again.
     """
-    backbone = table.source.backbone()
-    jobs = []
+    table.cluster.check()
+    jobs, seen = [], {}
+    for job, *shown in _jobs(table):
+        jobs.append(job)
+        seen[job.key] = shown
+    rows = table.folder / "rows.jsonl"
+
+    def stale(job: Job, row: dict) -> bool:
+        sizes, place = seen[job.key]
+        lost = place is not None and not is_saved(place, row["protocol"], row["name"])
+        return lost or _other_images(row, sizes)
+
+    where = {"workers": table.workers, "device": table.source.device, "cluster": table.cluster}
+    return run_jobs(rows, jobs, _row, **where, stale=stale, check=lambda row: check_row(row, rows))
+
+
+def _jobs(table: Table) -> Iterator[tuple[Job, dict[str, int], Path | None]]:
+    """Every row's job, the sizes of its galleries, and where its embeddings are kept, if they are.
+
+    Images are decoded, divided, and complained about, before anything is written.
+    """
+    # The machine that sends jobs to a cluster need not have its GPUs.
+    source = replace(table.source, device="cpu") if table.cluster.used else table.source
+    backbone, device = source.backbone(), torch.device(table.source.device).type
     for asked in table.protocols:
         protocol = table.source.resolve(asked)
-        root = table.source.folder(protocol)
+        root = os.path.realpath(table.source.folder(protocol))
         for names in table.pairs:
+            pair = source.pair(names, protocol, backbone.resize)
+            sizes = {}
+            for seed in table.seeds if protocol.drawn else table.seeds[:1]:
+                test = protocol.arrange(pair, seed).test
+                sizes[seed] = {part.name: len(part) for part in test.domains}
             for variant in table.variants:
                 for seed in table.seeds if variant.trains or protocol.drawn else table.seeds[:1]:
                     made = made_with(variant, names, protocol, seed, table.loop, backbone)
-                    made |= {"root": str(root.resolve())}
-                    where = f"{' ↔ '.join(names)}, {protocol.name}: {variant.name}, seed {seed}"
-                    jobs.append(Job(made, (table, variant, names, protocol, seed), where))
-        for names in table.pairs:  # decoded, and complained about, before any training
-            table.source.pair(names, protocol, backbone.image_size)
-    rows = table.folder / "rows.jsonl"
-    return run_jobs(rows, jobs, _row, workers=table.workers, stale=lambda job: not _kept(*job.arguments))
+                    made |= {"device": device, "root": root, **table.source.spelling.fingerprint()}
+                    made |= {"dataset": table.source.dataset} if table.source.dataset else {}
+                    title = f"{' ↔ '.join(names)}, {protocol.name}: {variant.name}, seed {seed}"
+                    row = Experiment(names, variant.config, protocol, table.loop, table.source, seed)
+                    keep = _place(table, names, seed) if table.keep else None
+                    told = (row.values(), variant.name, variant.oracle, None if keep is None else str(keep))
+                    job = Job(made, told, title, later(backbone), kind=f"{protocol.name}, {variant.name}")
+                    yield job, sizes[seed if protocol.drawn else table.seeds[0]], keep
 
 
-def _row(table: Table, variant: Variant, names: tuple[str, str], protocol: Protocol, seed: int) -> dict:
-    backbone = table.source.backbone()
-    pair = table.source.pair(names, protocol, backbone.image_size)
-    keep = _place(table, names, seed) if table.keep else None
-    return run(variant, pair, protocol, seed, backbone=backbone, loop=table.loop, keep=keep).row
+def _other_images(row: dict, sizes: dict[str, int]) -> bool:
+    """Whether a row was scored on a gallery of another size than its domain has now."""
+    whole = [d for d in row["directions"] if d["kind"] != "unseen"]
+    return any(d["card"]["n_gallery"] != sizes[d["gallery"]] for d in whole)
+
+
+def _row(values: dict, name: str, oracle: bool, keep: str | None) -> dict:
+    """A row, from what JSON holds: it may be made on another machine."""
+    row = Experiment.of(values, Path("the row's settings"))
+    variant, backbone = Variant(name, row.method, row.config, oracle), row.source.backbone()
+    pair = row.source.pair(row.pair, row.protocol, backbone.resize)
+    place = None if keep is None else Path(keep)
+    return run(variant, pair, row.protocol, row.seed, backbone=backbone, loop=row.fit, keep=place).row
 
 
 def _place(table: Table, names: tuple[str, str], seed: int) -> Path:
     return table.folder / "embeddings" / f"{'-'.join(names)}-seed{seed}"
-
-
-def _kept(table: Table, variant: Variant, names: tuple[str, str], protocol: Protocol, seed: int) -> bool:
-    """Whether the embeddings of a row are there, if they are to be."""
-    return not table.keep or is_saved(_place(table, names, seed), protocol.name, variant.name)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tpsnet.backbone import Backbone, MoCo, class_texts
-from tpsnet.data import style_of
+from tpsnet.data import label, style_of
 from tpsnet.errors import InputError
 from tpsnet.targets import Rejection, reject_unreturned
 from tpsnet.types import Batch, Images
@@ -95,12 +95,29 @@ class Method(nn.Module):
         """Where the method computes."""
         return self.given.mean.device
 
+    @classmethod
+    def check(cls, backbone: Backbone | MoCo, cfg: object, images: tuple[Images, Images]) -> None:
+        """Hold a config to what the backbone and the training images allow, before anything is made of it.
+
+        Args:
+            backbone: The backbone.
+            cfg: The method's config.
+            images: The images of both domains.
+
+        Raises:
+            InputError: a setting asks for more than there is; by default none does.
+        """
+
     def prepare(self, images: tuple[Images, Images]) -> None:
         """Look at the training images: means, clusters, memory banks. ``fit`` calls it.
 
         Args:
             images: The images of both domains, without labels.
+
+        Raises:
+            InputError: see ``check``.
         """
+        self.check(self.given, self.cfg, images)
         self.images, self.domains = images, tuple(x.name for x in images)
 
     def stages(self) -> list[Stage]:
@@ -155,9 +172,23 @@ class Method(nn.Module):
         Raises:
             InputError: the domain is neither of the two trained on.
         """
+        domain = label(domain)
         if domain not in self.domains:
             raise InputError(f"domain {domain!r} is not one of the trained pair {list(self.domains)}")
         return self.domains.index(domain)
+
+
+def check_clusters(clusters: int, images: tuple[Images, Images]) -> None:
+    """Hold a number of clusters of each domain to the numbers of images.
+
+    Raises:
+        InputError: a domain has fewer images than clusters are asked for.
+    """
+    few = min(images, key=len)
+    if len(few) < clusters:
+        raise InputError(
+            f"domain {few.name!r} has {len(few)} images for {clusters} clusters; ask for fewer clusters"
+        )
 
 
 def require_clip(backbone: nn.Module, what: str) -> Backbone:

@@ -11,11 +11,12 @@ from torch import Tensor
 from tpsnet.backbone import Backbone, MoCo, class_texts, embed_all, embed_with_flip
 from tpsnet.data import style_of
 from tpsnet.methods.base import Method, require_clip
+from tpsnet.settings import Settings
 from tpsnet.types import Images
 
 
 @dataclass(frozen=True)
-class FrozenConfig:
+class FrozenConfig(Settings):
     """Config of the baseline.
 
     Attributes:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from tpsnet.backbone import VIEWS, Backbone, MoCo, view_vectors
 from tpsnet.methods.base import Method
+from tpsnet.settings import Settings
 from tpsnet.targets import side_by_side, view_weights
 from tpsnet.types import Images
 
@@ -33,7 +34,7 @@ Views = list[list[Float[Tensor, "_ dim"]]]  # by domain, then by view
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViewsConfig:
+class ViewsConfig(Settings):
     """Which views a method looks at.
 
     Attributes:

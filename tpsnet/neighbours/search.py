@@ -10,31 +10,38 @@ Both engines hence return the same indices and scores.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from tpsnet.errors import InputError
 
-Search = Callable[[Tensor], tuple[Tensor, Tensor]]  # queries to (indices, scores)
+Rows = Float[Tensor, "_ dim"] | Float[np.ndarray, "_ dim"]  # arrays become tensors, gradients stay behind
+Search = Callable[[Rows], tuple[Tensor, Tensor]]  # queries to (indices, scores)
+Place = Callable[[Rows, Tensor], Tensor]  # queries and items of each to the places of these items
 Proposals = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # queries and k to (scores, indices)
 
 ENGINES = ("auto", "torch", "faiss")
-# Measured (benchmarks/results/rank.md): from this gallery on and up to this share of it faiss is the quicker.
+# Measured (benchmarks/results/engines.md): from this gallery on, up to this share of it faiss is the quicker.
 FAISS_GALLERY, FAISS_SHARE = 5000, 1 / 100
 MARGIN = 16  # candidates beyond k, for near ties at the edge
 BLAS_QUERIES = 8  # measured: from here on BLAS is quicker; faiss itself turns to it much later
 GATHERED = 2**18  # numbers of candidates scored at once: 2 MiB stay in the cache
+ROUNDED = 2**17  # products rounded at once: 1 MiB stays in the cache
+TIES = 64  # from so many ties in a row on, ordering all of it is quicker than looking at each
+COMPARED = 2**22  # scores compared at once where ties are looked at
 GPU_MAX_K = 2048  # the most that a faiss index on a GPU returns
+PIECE = 1024  # rows brought to float64 at once: they stay in the cache
 CHUNK = 256  # queries at once, for whoever searches many
 GRID = 2.0**22  # float64 numbers of this size lie 2⁻³⁰ apart
 
 
-def searcher(gallery: Float[Tensor, "gallery dim"], k: int, engine: str = "auto") -> Search:
+def searcher(gallery: Rows, k: int, engine: str = "auto") -> Search:
     """A function from some queries to the indices and scores of their ``k`` nearest rows, best first.
 
     Args:
@@ -46,13 +53,15 @@ def searcher(gallery: Float[Tensor, "gallery dim"], k: int, engine: str = "auto"
     Raises:
         InputError: see ``resolve_engine``.
     """
+    gallery = _tensor(gallery)
     faiss = gallery.is_cpu and resolve_engine(engine, k, len(gallery)) == "faiss"
-    return _faiss_search(gallery, k) if faiss else _torch_search(gallery, k)
+    search = _faiss_search(gallery, k) if faiss else _torch_search(gallery, k)
+    return lambda queries: search(_tensor(queries))
 
 
 def nearest(
-    rows: Float[Tensor, "n dim"],
-    others: Float[Tensor, "m dim"],
+    rows: Rows,
+    others: Rows,
     k: int,
     *,
     itself: bool = False,
@@ -71,7 +80,7 @@ def nearest(
         InputError: see ``resolve_engine``.
     """
     search, found = searcher(others, k + itself, engine), []
-    for first, some in enumerate(rows.split(CHUNK)):
+    for first, some in enumerate(_tensor(rows).split(CHUNK)):
         index, cosine = search(some)
         if itself:
             place = first * CHUNK + torch.arange(len(some), device=some.device)
@@ -83,6 +92,44 @@ def nearest(
         found.append((index, cosine))
     index, cosine = (torch.cat(part) for part in zip(*found, strict=True))
     return index, cosine
+
+
+def cosines(rows: Float[Tensor, "n dim"], others: Float[Tensor, "m dim"]) -> Float32[Tensor, "n m"]:
+    """Cosines of some rows with all others, as every search here scores them.
+
+    For a few rows at a time: the others are brought to float64 piece by piece, so that no copy of them stays.
+    """
+    some = rows.double()
+    return torch.cat([_rounded(some @ part.double().T) for part in others.split(PIECE)], dim=1)
+
+
+def placer(gallery: Rows, engine: str = "auto") -> Place:
+    """A function from some queries and some gallery items of each to the places of these items.
+
+    Metrics need the ranks of the relevant items alone, and those cost less than the order of all items.
+
+    Args:
+        gallery: L2-normalised rows, which are ranked where they are.
+        engine: Engine that ranks, see ``searcher``; both give the same places.
+
+    Returns:
+        Called with queries (query, dim) and positions in the gallery (query, item), places from 1 on, as
+        the whole ranking of ``searcher`` has them.
+
+    Raises:
+        InputError: see ``resolve_engine``.
+    """
+    gallery = _tensor(gallery)
+    if gallery.is_cpu and resolve_engine(engine, None, len(gallery)) == "faiss":
+        search = _faiss_search(gallery, len(gallery))
+
+        def looked_up(queries: Rows, items: Int[Tensor, "query item"]) -> Int[Tensor, "query item"]:
+            order, _ = search(_tensor(queries))
+            return order.argsort(dim=1).gather(1, items) + 1
+
+        return looked_up
+    columns = gallery.double().T
+    return lambda queries, items: places(_rounded(_tensor(queries).double() @ columns), items)
 
 
 def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
@@ -111,12 +158,16 @@ def resolve_engine(engine: str, k: int | None, gallery_size: int) -> str:
     return "faiss"
 
 
+def _tensor(rows: Rows) -> Float[Tensor, "_ dim"]:
+    return torch.as_tensor(rows).detach()
+
+
 def _torch_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
     gallery = gallery.double().T
 
     def search(queries: Float[Tensor, "query dim"]) -> tuple[Tensor, Tensor]:
         scores = _rounded(queries.double() @ gallery)
-        indices = _best_first(scores, k)
+        indices = best_first(scores, k)
         return indices, scores.gather(1, indices)
 
     return search
@@ -127,28 +178,90 @@ def _rounded(products: Float64[Tensor, "query gallery"]) -> Float32[Tensor, "que
 
     Float32 alone has finer steps than that noise around zero.
     """
-    products += GRID
-    products -= GRID
-    return products.float()
+    scores = torch.empty_like(products, dtype=torch.float32)
+    rows = max(1, ROUNDED // max(1, products.shape[1])) if products.is_cpu else len(products)
+    for part, rounded in zip(products.split(rows), scores.split(rows), strict=True):
+        part += GRID
+        part -= GRID
+        rounded.copy_(part)
+    return scores
 
 
-def _best_first(scores: Float[Tensor, "query gallery"], k: int) -> Int[Tensor, "query k"]:
+def best_first(scores: Float[Tensor, "query gallery"], k: int) -> Int[Tensor, "query k"]:
     """The first ``k`` column numbers of each row by falling score, equal scores by rising column.
 
-    Score and column are packed into one integer, so that no two keys of a row are equal: any sort is then a
-    stable one, and NumPy's vectorised sort of integers takes a tenth of a stable argsort's time.
+    Args:
+        scores: Scores of each query, as ``searcher`` or ``cosines`` gives them.
+        k: How many, at most the number of columns.
+    """
+    keys = _keys(scores, torch.arange(scores.shape[1], device=scores.device))
+    few = 4 * k <= keys.shape[1]  # measured on a processor: beyond, the whole sort is quicker
+    keys = keys.topk(k, largest=False).values if few else _rising(keys)
+    return keys[:, :k] & 0xFFFFFFFF
+
+
+def places(
+    scores: Float[Tensor, "query gallery"], columns: Int[Tensor, "query column"]
+) -> Int[Tensor, "query column"]:
+    """Places of some columns of each row, from 1 on, in the order of ``best_first`` for all of it.
+
+    On a processor the scores alone are sorted, and ties are looked at where there are any. Elsewhere that
+    look would make the processor wait for the device.
+
+    Args:
+        scores: Scores of each query, as for ``best_first``.
+        columns: Column numbers, in any order.
+    """
+    if not scores.is_cpu:
+        return _places_by_keys(scores, columns)
+    own, size = scores.gather(1, columns), scores.shape[1]
+    rising = _rising(scores.clone())
+    end = torch.searchsorted(rising, own, right=True)
+    found = size + 1 - end
+    tied = (rising.gather(1, (end - 2).clamp_min_(0)) == own) & (end > 1)
+    many = tied.sum(dim=1) > TIES
+    if many.any():
+        found[many] = _places_by_keys(scores[many], columns[many])
+    rows, items = (tied & ~many[:, None]).nonzero(as_tuple=True)
+    step = max(1, COMPARED // size)
+    for row, item in zip(rows.split(step), items.split(step), strict=True):
+        before = torch.arange(size) < columns[row, item, None]
+        found[row, item] += (before & (scores[row] == own[row, item, None])).sum(dim=1)
+    return found
+
+
+def _places_by_keys(
+    scores: Float[Tensor, "query gallery"], columns: Int[Tensor, "query column"]
+) -> Int[Tensor, "query column"]:
+    keys = _rising(_keys(scores, torch.arange(scores.shape[1], device=scores.device)))
+    return torch.searchsorted(keys, _keys(scores.gather(1, columns), columns)) + 1
+
+
+def _keys(
+    scores: Float[Tensor, "query column"], columns: Int[Tensor, "*_ column"]
+) -> Int64[Tensor, "query column"]:
+    """Score and column packed into one integer that rises in the order of ``best_first``.
+
+    No two keys of a row are equal, so any sort is a stable one, and NumPy's vectorised sort of integers takes
+    a tenth of a stable argsort's time.
     """
     bits = (0.0 - scores).view(torch.int32)  # subtracting from zero also turns -0 into 0
     # The bits of floats rise with their value, but those of negative ones fall: flip all but the sign.
     bits ^= (bits >> 31) & 0x7FFFFFFF
     keys = bits.long()
     keys <<= 32
-    keys |= torch.arange(scores.shape[1], device=keys.device)
-    if 4 * k <= keys.shape[1] or not keys.is_cpu:  # measured: beyond, the whole sort is quicker
-        keys = keys.topk(k, largest=False).values
-    else:
-        keys.numpy().sort(axis=1)  # in place
-    return keys[:, :k] & 0xFFFFFFFF
+    keys |= columns
+    return keys
+
+
+def _rising(rows: Tensor) -> Tensor:
+    """Rows sorted; on a processor in place by NumPy, as torch's sort moves the columns' numbers too."""
+    if not rows.is_cpu:
+        return rows.sort(dim=1).values
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:  # NumPy sorts without Python's lock
+        list(pool.map(lambda part: part.sort(axis=1), np.array_split(rows.numpy(), threads)))
+    return rows
 
 
 def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
@@ -163,7 +276,7 @@ def _faiss_search(gallery: Float[Tensor, "gallery dim"], k: int) -> Search:
         proposed, candidates = map(torch.from_numpy, propose(queries.float().numpy(), n_candidates))
         candidates = candidates.sort(dim=1).values  # ties then fall in the gallery's order
         scores = _rescored(queries, gallery, candidates)
-        order = _best_first(scores, k)
+        order = best_first(scores, k)
         indices, scores = candidates.gather(1, order), scores.gather(1, order)
         if n_candidates < size:
             unsure = proposed[:, -1] + noise >= scores[:, -1]

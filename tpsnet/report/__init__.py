@@ -1,19 +1,38 @@
 """Pages of results in Markdown: baselines beside methods, mean ± std over seeds, protocol under numbers."""
 
+import pandas as pd
+
 from tpsnet.report.comparison import comparison_markdown
-from tpsnet.report.differences import shortfalls
-from tpsnet.report.parts import by_ranking, made_with, tidy
+from tpsnet.report.differences import shortfalls, strongest
+from tpsnet.report.missing import with_missing
+from tpsnet.report.parts import AS_EMBEDDED, by_ranking, made_with, protocol, tidy
+from tpsnet.report.published import published
+from tpsnet.report.reproduction import reproduction, reproduction_latex, reproduction_markdown
 from tpsnet.report.results import results_markdown
+from tpsnet.report.rows import check_row, read_scores
 from tpsnet.report.universal import universal_markdown
 from tpsnet.report.zero_shot import zero_shot_markdown
 
+# Where pyarrow is installed pandas would keep texts in Arrow, which has no names that are no UTF-8.
+pd.set_option("mode.string_storage", "python")
+
 __all__ = [
+    "AS_EMBEDDED",
     "by_ranking",
+    "check_row",
     "comparison_markdown",
     "made_with",
+    "protocol",
+    "published",
+    "read_scores",
+    "reproduction",
+    "reproduction_latex",
+    "reproduction_markdown",
     "results_markdown",
     "shortfalls",
+    "strongest",
     "tidy",
     "universal_markdown",
+    "with_missing",
     "zero_shot_markdown",
 ]

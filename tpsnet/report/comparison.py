@@ -22,8 +22,10 @@ def comparison_markdown(
     """
     parts = [_all(scores)] if reranked is None else ["**As embedded**", _all(scores)]
     parts += [] if reranked is None else ["**Re-ranked**", _all(reranked)]
-    beside = _beside(_frames(scores), _methods(scores))
-    parts += [] if beside.empty else [table(beside, numbers=False)]
+    figures = _published(_methods(scores))
+    if not figures.empty:
+        parts += ["**As published**, on other images and another backbone, so not to be compared"]
+        parts += [table(figures, numbers=False)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -48,13 +50,13 @@ def _all(scores: Mapping[str, Mapping[str, Scores]]) -> str:
     return table(pd.concat(blocks, axis=1).reindex(_methods(scores)))
 
 
-def _beside(found: Mapping[str, pd.DataFrame], methods: list[str]) -> pd.DataFrame:
-    """What the papers print of these methods, beside the same metrics here."""
+def _published(methods: list[str]) -> pd.DataFrame:
+    """What the papers print of these methods, with what differs there."""
     lines = {}
     means = published().query("direction == 'mean' and name in @methods")
-    for (protocol, name), figures in means.groupby(["protocol", "name"], sort=False):
-        theirs = figures.set_index("metric")["value"]
-        here = found.get(protocol, pd.DataFrame()).reindex(index=[name], columns=theirs.index).loc[name]
-        numbers = [", ".join(f"{metric} {v:.1f}" for metric, v in x.dropna().items()) for x in (here, theirs)]
-        lines[f"{name}, {protocol}"] = [text or "–" for text in numbers] + [figures["differs"].iloc[0]]
-    return pd.DataFrame.from_dict(lines, "index", columns=["here", "as published", "what differs there"])
+    for (protocol, name, differs), figures in means.groupby(["protocol", "name", "differs"], sort=False):
+        known = figures.dropna(subset="value")
+        numbers = [f"{metric} {v:.1f}" for metric, v in zip(known["metric"], known["value"], strict=True)]
+        lines[f"{name}, {protocol}", differs] = [", ".join(numbers) or "–", differs]
+    cells = pd.DataFrame.from_dict(lines, "index", columns=["as published", "what differs there"])
+    return cells.set_axis([which for which, _ in lines], axis=0)

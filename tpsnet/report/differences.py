@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from tpsnet.escape import escape_markdown
 from tpsnet.evaluation import in_order
-from tpsnet.report.parts import means, table, tidy
+from tpsnet.report.parts import heading, means, table, tidy
 
 PAIRED = ["protocol", "kind", "query", "gallery"]
 
@@ -28,8 +29,8 @@ def differences_markdown(frame: pd.DataFrame, metrics: list[str]) -> list[str]:
         first = found[found["metric"] == metrics[0]]
         direction = first["query"] + " → " + first["gallery"]
         parts += [
-            f"**{ranking.capitalize()}**, less *{best}*: mean, the worst seed, and the pairs of domains on "
-            f"which {metrics[0]} lies above it with every seed.",
+            f"{heading(ranking)}, less *{escape_markdown(best)}*: mean, the worst seed, and the pairs of "
+            f"domains on which {metrics[0]} lies above it with every seed.",
             table(_summary(found, metrics)),
             table(
                 means(first.assign(direction=direction), "direction", "name", signed=True),

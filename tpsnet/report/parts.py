@@ -2,13 +2,14 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
+from tpsnet.escape import escape_markdown
 from tpsnet.evaluation import ProtocolCard, in_order
 
 AS_EMBEDDED = "as embedded"
@@ -69,11 +70,21 @@ def means(frame: pd.DataFrame, row: str, column: str, *, signed: bool = False) -
     return cells.reindex(index=frame[row].unique(), columns=order)
 
 
+def heading(ranking: str) -> str:
+    """What stands above the table of a ranking."""
+    return f"**{escape_markdown(ranking.capitalize())}**"
+
+
+def pairs_of(frame: pd.DataFrame) -> str:
+    """All pairs that occur, in Markdown."""
+    return escape_markdown(", ".join(frame["pair"].unique()))
+
+
 def by_ranking(frame: pd.DataFrame) -> list[str]:
     """A table of all metrics for each ranking, under its name."""
     parts = []
     for ranking, chosen in frame.groupby("ranking", sort=False):
-        parts += [f"**{ranking.capitalize()}**", table(means(chosen, "name", "metric"))]
+        parts += [heading(ranking), table(means(chosen, "name", "metric"))]
     return parts
 
 
@@ -86,11 +97,11 @@ def coarse_classes(rows: list[dict] | None) -> list[str]:
     parts = [
         "## Nine large classes",
         "The hundred embedded objects in nine groups of unlike sizes (`tpsnet shape coarse`); pairs: "
-        f"{', '.join(frame['pair'].unique())}; seeds {seeds_of(frame)}{drawn}.",
+        f"{pairs_of(frame)}; seeds {seeds_of(frame)}{drawn}.",
     ]
     for (protocol_name, kind), chosen in frame.groupby(["protocol", "kind"], sort=False):
         name = protocol_name if kind == "all" else f"{protocol_name}, {kind} gallery"
-        parts += [f"### {name.capitalize()}", *by_ranking(chosen)]
+        parts += [f"### {escape_markdown(name.capitalize())}", *by_ranking(chosen)]
     return parts
 
 
@@ -102,14 +113,22 @@ def by_direction(frame: pd.DataFrame, metric: str) -> str:
     return table(cells, f"{metric}, query → gallery")
 
 
-def table(frame: pd.DataFrame, corner: str = "", *, digits: int = 1, numbers: bool = True) -> str:
-    """A data frame in Markdown, with its index on the left; what is missing is "–".
+def table(
+    frame: pd.DataFrame,
+    corner: str = "",
+    *,
+    digits: int = 1,
+    numbers: bool = True,
+    bold: Collection[str] = (),
+) -> str:
+    """A data frame in Markdown, with its index on the left; what is missing is "–". Text stays text.
 
     Args:
         frame: Numbers or text.
         corner: Head of the index.
         digits: Decimals of numbers.
         numbers: Whether the columns stand right, as numbers do.
+        bold: Names of rows that stand out.
     """
 
     def cell(value: object) -> str:
@@ -118,8 +137,12 @@ def table(frame: pd.DataFrame, corner: str = "", *, digits: int = 1, numbers: bo
         return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
     rule = ["---", *["---:" if numbers else "---"] * len(frame.columns)]
-    lines = [[str(name), *map(cell, values)] for name, *values in frame.itertuples(name=None)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [[corner, *frame.columns], rule, *lines])
+    lines = [[corner, *frame.columns], rule]
+    for name, *values in frame.itertuples(name=None):
+        first = escape_markdown(name)
+        lines.append([f"**{first}**" if name in bold else first, *map(escape_markdown, map(cell, values))])
+    lines[0] = list(map(escape_markdown, lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def seeds_of(frame: pd.DataFrame) -> str:
@@ -130,13 +153,16 @@ def seeds_of(frame: pd.DataFrame) -> str:
 def protocol(rows: Iterable[dict]) -> str:
     """The rules behind all numbers, with all their seeds, then the label spaces and sizes that occur."""
     found = [d["card"] for row in rows for d in row["directions"]]
-    cards = [ProtocolCard(**card | {"seeds": tuple(card["seeds"])}) for card in found]
+    listed = ("seeds", "left_out")
+    cards = [
+        ProtocolCard(**card | {name: tuple(card[name]) for name in listed if name in card}) for card in found
+    ]
     seeds = tuple(sorted({seed for card in cards for seed in card.seeds}))
     metrics = {name: text for card in cards for name, text in card.metrics.items()}
     rules = dict.fromkeys(
         line for card in cards for line in replace(card, seeds=seeds, metrics=metrics).rules()
     )
-    spaces = "; ".join(dict.fromkeys(card.label_spaces for card in cards))
+    spaces = escape_markdown("; ".join(dict.fromkeys(card.label_spaces for card in cards)))
     sizes = "; ".join(dict.fromkeys(card.sizes() for card in sorted(cards, key=lambda card: card.n_query)))
     return "\n".join([*rules, f"- **label spaces**: {spaces}", f"- **sizes that occur**: {sizes}"])
 
@@ -145,7 +171,7 @@ def made_with(rows: Iterable[dict]) -> str:
     """Commit, versions, and the machines that the rows were computed on."""
     packages = ("open_clip_torch", "numpy")
     versions = ", ".join(f"{p} {version(p)}" for p in packages)
-    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
+    machines = escape_markdown("; ".join(dict.fromkeys(row["machine"] for row in rows)))
     return f"Commit {_commit()}; Python {platform.python_version()}, {versions}. Rows computed on {machines}."
 
 

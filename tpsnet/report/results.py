@@ -9,6 +9,7 @@ from tpsnet.report.parts import (
     by_direction,
     by_ranking,
     coarse_classes,
+    heading,
     made_with,
     protocol,
     seeds_of,
@@ -39,7 +40,7 @@ def results_markdown(rows: list[dict], coarse: list[dict] | None = None) -> str:
         "± is the standard deviation over seeds of that mean (one seed: none).",
         *by_ranking(frame),
         "## Beside the strongest training-free row",
-        *differences_markdown(frame, list(COMPARED)),
+        *differences_markdown(frame, [m for m in COMPARED if m in set(frame["metric"])]),
         "## Mean over all directions, seed by seed",
         *_seed_by_seed(frame),
     ]
@@ -48,7 +49,8 @@ def results_markdown(rows: list[dict], coarse: list[dict] | None = None) -> str:
         if family(metric) in BY_DIRECTION:
             parts += [f"## {metric} by direction, as embedded", by_direction(embedded, metric)]
     parts += coarse_classes(coarse)
-    figures = published().query("name == 'TPSNet'")
+    figures = published("office-home", "closed").query("name == 'TPSNet' and backbone == 'CLIP ViT-B'")
+    figures = figures.dropna(subset="value")
     parts += [
         "## Protocol",
         protocol([*rows, *(coarse or [])]),
@@ -65,14 +67,14 @@ def _seed_by_seed(frame: pd.DataFrame) -> list[str]:
     """A table for each ranking."""
     parts = []
     for ranking, chosen in frame.groupby("ranking", sort=False):
-        parts += [f"**{ranking.capitalize()}**", table(_by_seed(chosen))]
+        parts += [heading(ranking), table(_by_seed(chosen))]
     return parts
 
 
 def _by_seed(frame: pd.DataFrame) -> pd.DataFrame:
     """The means that no deviation hides; a row with one seed, such as a baseline, repeats it."""
     blocks = []
-    for metric in BY_SEED:
+    for metric in (m for m in BY_SEED if m in set(frame["metric"])):
         chosen = frame[frame["metric"] == metric]
         seeds = chosen.groupby(["name", "seed"], sort=False)["value"].mean().unstack()
         seeds = seeds.apply(lambda line: line.fillna(line.mean()) if line.count() == 1 else line, axis=1)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from tpsnet.escape import escape_markdown
 from tpsnet.evaluation import in_order
 from tpsnet.report.differences import differences_markdown
 from tpsnet.report.parts import (
@@ -10,6 +11,7 @@ from tpsnet.report.parts import (
     by_ranking,
     coarse_classes,
     made_with,
+    pairs_of,
     protocol,
     seeds_of,
     table,
@@ -40,24 +42,25 @@ def universal_markdown(
     frame = tidy(rows)
     parts = [
         "# Universal retrieval",
-        f"Pairs: {', '.join(frame['pair'].unique())}; under *closed* in both directions, else the first "
+        f"Pairs: {pairs_of(frame)}; under *closed* in both directions, else the first "
         f"domain is the query and the second the gallery. Seeds {seeds_of(frame)}, which draw the "
         "label spaces too. All numbers in percent, mean over directions ± standard deviation of that "
         "over seeds. mAP and P@k are over the queries that have a match (UEM's shared set).",
     ]
     for name, chosen in frame.groupby("protocol", sort=False):
         leading = by_direction(chosen[chosen["ranking"] == AS_EMBEDDED], in_order(chosen["metric"])[0])
-        parts += [f"## {name.capitalize()}", *by_ranking(chosen), leading]
+        parts += [f"## {escape_markdown(name.capitalize())}", *by_ranking(chosen), leading]
         parts += differences_markdown(chosen, [m for m in COMPARED if m in set(chosen["metric"])])
     parts += _ablation(tidy(ablation)) if ablation else []
     parts += coarse_classes(coarse)
     rules = protocol([*rows, *(ablation or []), *(coarse or [])]) + "\n" + REJECTION
-    parts += ["## Protocol", rules, "## Made with", made_with([*rows, *(coarse or [])])]
+    parts += ["## Protocol", rules, "## Made with", made_with([*rows, *(ablation or []), *(coarse or [])])]
     return "\n\n".join(parts) + "\n"
 
 
 def _ablation(frame: pd.DataFrame) -> list[str]:
-    figures = published().query("protocol == 'open'")
+    figures = published("office-home", "open")
+    figures = figures[(figures["direction"] == "mean") & figures["name"].str.startswith("UEM")]
     return [
         "## Ablation of UEM, open",
         f"The same pairs; seeds {seeds_of(frame)}.",

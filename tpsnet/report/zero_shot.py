@@ -6,8 +6,10 @@ from tpsnet.report.parts import (
     AS_EMBEDDED,
     by_direction,
     coarse_classes,
+    heading,
     made_with,
     means,
+    pairs_of,
     protocol,
     table,
     tidy,
@@ -31,12 +33,11 @@ def zero_shot_markdown(
         others: Rows of methods that were not made for this protocol, with one seed.
         coarse: Rows on the same images in few large classes, if they were filled.
     """
-    pairs = ", ".join(tidy(rows)["pair"].unique())
     parts = [
         "# Zero-shot retrieval",
         "Trained on the seen classes; the queries are of unseen ones, in both directions of "
-        f"{pairs}. All numbers in percent, mean over directions ± standard deviation of that over the seeds "
-        "of training.",
+        f"{pairs_of(tidy(rows))}. All numbers in percent, mean over directions ± standard deviation of "
+        "that over the seeds of training.",
     ]
     for kind, title in KINDS.items():
         parts += [f"## {title}", *_means(rows, kind)]
@@ -53,14 +54,14 @@ def zero_shot_markdown(
     parts += _others(rows, others) if others else []
     parts += coarse_classes(coarse)
     rules = protocol([*rows, *(ablation or []), *(others or []), *(coarse or [])])
-    beside = sources(published().query("protocol == 'zero-shot'"))
+    beside = sources(published(protocol="zero-shot"))
     parts += [
         "## Protocol",
         rules,
         "## Published beside it",
         beside,
         "## Made with",
-        made_with([*rows, *(coarse or [])]),
+        made_with([*rows, *(ablation or []), *(others or []), *(coarse or [])]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -86,7 +87,7 @@ def _means(rows: list[dict], kind: str) -> list[str]:
     for ranking, chosen in tidy(rows).query("kind == @kind").groupby("ranking", sort=False):
         cells = means(chosen, "name", "metric")
         cells.insert(0, "seeds", [", ".join(map(str, sorted(seeds[name]))) or "none" for name in cells.index])
-        parts += [f"**{ranking.capitalize()}**", table(cells)]
+        parts += [heading(ranking), table(cells)]
     return parts
 
 

@@ -1,7 +1,18 @@
 """Train a method, and bring it back: ``fit`` and ``load_trained``."""
 
-from tpsnet.training.artefact import MODEL, load_trained
+from tpsnet.training.artefact import MODEL, fingerprint, load_trained
+from tpsnet.training.checkpoint import check_same_run
 from tpsnet.training.loop import FitConfig, fit
-from tpsnet.training.runlog import CHECKPOINT
+from tpsnet.training.runlog import CHECKPOINT, flat, read_log
 
-__all__ = ["CHECKPOINT", "MODEL", "FitConfig", "fit", "load_trained"]
+__all__ = [
+    "CHECKPOINT",
+    "MODEL",
+    "FitConfig",
+    "check_same_run",
+    "fingerprint",
+    "fit",
+    "flat",
+    "load_trained",
+    "read_log",
+]

@@ -1,6 +1,7 @@
 """The run folder of a training: ``log.jsonl``, TensorBoard events, a checkpoint that becomes the model."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -9,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from tpsnet import distributed
 from tpsnet.errors import InputError
+from tpsnet.io import read_json_lines
 from tpsnet.methods import Method
 from tpsnet.training.artefact import MODEL, load_finished, save_trained
-from tpsnet.training.checkpoint import load_training, save_training
+from tpsnet.training.checkpoint import EpochRow, load_optimizer, load_training, save_training
 
 CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.jsonl"
 
 
 class RunLog:
@@ -48,18 +52,28 @@ class RunLog:
         if (self.finished or self.started) and not resume:
             raise InputError(f"{folder} already holds a run; resume it (--resume) or choose another folder")
         self.board: SummaryWriter | None = None
+        self.optimizer_state: dict[str, Tensor] = {}
 
-    def restore(self) -> tuple[int, int, dict[int, dict[str, Tensor]]]:
-        """Stage and epoch to go on with, and the optimiser's state there; (0, 0, {}) for a new run."""
+    def restore(self) -> tuple[int, int]:
+        """Stage and epoch to go on with; (0, 0) for a new run. The first of several processes tells them."""
+        position = self._restore()
+        position, self.rows = distributed.told([position, self.rows])
+        self.optimizer_state = distributed.told_tensors(self.optimizer_state)
+        return tuple(position)
+
+    def _restore(self) -> tuple[int, int]:
         if self.finished:
             self.rows = load_finished(self.folder / MODEL, self.method, self.identity)
-            return len(self.method.stages()), 0, {}
+            return len(self.method.stages()), 0
         if not self.started:
-            return 0, 0, {}
-        optimizer_state, meta = load_training(self.folder / CHECKPOINT, self.method, self.identity)
-        self.rows = meta["rows"]
-        stage, epoch = meta["next_position"]
-        return stage, epoch, optimizer_state if epoch else {}
+            return 0, 0
+        self.optimizer_state, head = load_training(self.folder / CHECKPOINT, self.method, self.identity)
+        self.rows = [asdict(row) for row in head.rows]
+        return head.next_position
+
+    def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Go on with the optimiser of a stage that was interrupted."""
+        load_optimizer(optimizer, self.optimizer_state, (self.folder or Path()) / CHECKPOINT)
 
     def __enter__(self) -> "RunLog":
         if self.folder is not None:
@@ -67,7 +81,7 @@ class RunLog:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 # The log may be an epoch ahead of the checkpoint; the checkpoint is the truth.
                 text = "".join(json.dumps(row) + "\n" for row in self.rows)
-                (self.folder / "log.jsonl").write_text(text, encoding="utf-8")
+                (self.folder / LOG).write_text(text, encoding="utf-8")
                 self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=len(self.rows))
             except OSError as error:
                 raise self._refused(error) from None
@@ -94,7 +108,7 @@ class RunLog:
             meta = {"identity": self.identity, "next_position": next_position, "rows": self.rows}
             save_training(self.folder / CHECKPOINT, self.method, optimizer, meta)
             self.saved = monotonic()
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         for kind in ("losses", "shares"):
             for name, value in row[kind].items():
@@ -107,6 +121,16 @@ class RunLog:
         if not self.finished:
             save_trained(self.folder / MODEL, self.method, self.rows, self.identity)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def read_log(folder: Path) -> list[dict]:
+    """The log of a run folder, one row an epoch; empty where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    file = folder / LOG
+    return [asdict(row) for row in read_json_lines(file, EpochRow)] if file.exists() else []
 
 
 def flat(values: dict, prefix: str = "") -> dict[str, object]:

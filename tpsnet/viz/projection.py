@@ -22,7 +22,7 @@ def umap_map(
     folder: Path,
     *,
     start: Float[Tensor, "points 2"] | None = None,
-    neighbours: int = 30,
+    neighbours: int | None = None,
     min_distance: float = 0.5,
     seed: int = 0,
 ) -> Float[Tensor, "points 2"]:
@@ -33,13 +33,14 @@ def umap_map(
         folder: Folder in which the coordinates are kept.
         start: UMAP starts from these coordinates, e.g. the map before training, so that two maps can be
             compared by eye; without them it takes its spectral start.
-        neighbours: Size of the neighbourhood UMAP keeps together; about a class in both domains reads well.
+        neighbours: Size of the neighbourhood UMAP keeps together; by default that of ``neighbourhood``.
         min_distance: How tightly UMAP packs points.
         seed: Seed of UMAP.
 
     Raises:
         InputError: There are no more points than ``neighbours``, or the folder cannot be written.
     """
+    neighbours = neighbourhood(len(vectors)) if neighbours is None else neighbours
     if len(vectors) <= neighbours:
         raise InputError(
             f"a map of {len(vectors)} points cannot keep {neighbours} neighbours; lower neighbours"
@@ -57,13 +58,23 @@ def umap_map(
         key.update(b"-" if tensor is None else tensor.float().contiguous().numpy().tobytes())
     path = folder / f"umap-{key.hexdigest()[:16]}.safetensors"
     with suppress(InputError, KeyError):  # missing or damaged: project again
-        return read_tensors(path)[0]["points"]
+        points = read_tensors(path)[0]["points"]
+        if points.shape == (len(vectors), 2) and points.dtype == torch.float32:
+            return points
     init = "spectral" if start is None else start.double().numpy()
     # n_jobs=1 is what a seed asks for anyway; saying so silences umap's warning.
     points = umap.UMAP(**parameters, init=init, n_jobs=1).fit_transform(vectors.float().numpy())
     points = torch.from_numpy(points).float()
     write_tensors(path, {"points": points}, parameters)
     return points
+
+
+def neighbourhood(n: int) -> int:
+    """How many neighbours make a neighbourhood among ``n`` points: an eighth of them, at least 2, at most 30.
+
+    30 of 60 points would be half of all.
+    """
+    return max(2, min(30, n // 8))
 
 
 def nearest(points: Float[Tensor, "points dim"], k: int, chunk: int = 1024) -> Int[Tensor, "points k"]:

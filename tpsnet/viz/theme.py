@@ -11,8 +11,9 @@ RIGHT = "#00795c"
 WRONG = "#c94a00"
 BEFORE = "#8c8c8c"
 AFTER = "#0072b2"
-# Okabe and Ito (2008), "Color Universal Design", the darker ones first.
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442")
+GREYS = (FAINT, "#b3b3b3", BEFORE)  # of baselines side by side
+# The hues of Okabe and Ito (2008), "Color Universal Design", dark enough for 4.5:1 on white paper.
+PALETTE = ("#0072b2", "#b35900", "#00795c", "#a23b72", "#5b5ea6", "#6b6b00", "#5f5f5f")
 
 AXIS = {
     "gridcolor": "#eeeeee",
@@ -29,7 +30,7 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "white",
         "colorway": PALETTE,
         "annotationdefaults": {"font": {"size": 14}},
-        "hoverlabel": {"bgcolor": "white", "font": {"color": INK}},
+        "hoverlabel": {"bgcolor": "white", "font": {"color": INK}, "namelength": -1},  # no name is cut
         "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
         "xaxis": AXIS,
         "yaxis": AXIS,

@@ -111,8 +111,9 @@ def test_bad_input_is_one_line(backbone, pair):
         "names a class twice": {"names": ("ant", "ant")},
         "larger vocabulary": {"map": "procrustes", "map_rank": 5},
         "belongs to map='procrustes'": {"map_rank": 2},
-        "share from 0 to 1": {"trained_share": 1.5},
-        "give 0 or more": {"context": -1},
+        "number from 0 to 1": {"trained_share": 1.5},
+        "whole number from 0": {"context": -1},
+        "context = 13: the text tower has room": {"context": 13},
     }
     for message, changes in refused.items():
         with pytest.raises(InputError, match=message):

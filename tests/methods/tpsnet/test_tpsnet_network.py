@@ -1,6 +1,7 @@
 """TPSNet's network: what a small class and a switch leave out, and bad input."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -44,6 +45,9 @@ def test_bad_input_is_one_line(backbone, pair):
         TPSNet(backbone, TPSNetConfig())
 
 
-def test_exploding_rates_are_named(backbone, pair):
-    with pytest.raises(InputError, match=r"lower the learning rates|NaN"):
-        fit(TPSNet(backbone, dataclasses.replace(CONFIG, map_lr=1e30)), pair)
+def test_a_loss_that_is_not_finite_is_named(backbone, pair):
+    method = TPSNet(backbone, CONFIG)
+    method.prepare(pair)
+    method.maps[0].data.fill_(math.nan)
+    with pytest.raises(InputError, match=r"stage 'maps', epoch 1: .* lower the learning rates"):
+        fit(method, pair)

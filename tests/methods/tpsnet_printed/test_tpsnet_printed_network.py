@@ -99,7 +99,14 @@ def test_bad_input_is_one_line(backbone, pair):
         TPSNetPrinted(backbone, TPSNetPrintedConfig())
 
 
-def test_exploding_rates_are_named(backbone, pair):
-    wild = dataclasses.replace(CONFIG, module_lr=1e30, encoder_lr=1e30)
-    with pytest.raises(InputError, match=r"lower the learning rates|NaN"):
-        fit(TPSNetPrinted(backbone, wild), pair)
+def test_embeddings_that_are_not_finite_are_named(backbone, pair):
+    method = TPSNetPrinted(backbone, CONFIG)
+    method.prepare(pair)
+    method.synergy.norm.weight.data.fill_(torch.nan)
+    with pytest.raises(InputError, match="NaN or infinity"):
+        fit(method, pair)
+
+
+def test_heads_divide_the_width(backbone):
+    with pytest.raises(InputError, match="heads = 5: they must divide the 24 numbers of an embedding"):
+        TPSNetPrinted(backbone, dataclasses.replace(CONFIG, heads=5))

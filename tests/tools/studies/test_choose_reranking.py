@@ -17,7 +17,7 @@ from tpsnet.evaluation.rerank import Diffusion
 
 @pytest.fixture
 def pair(root, small_clip):
-    return load_pair(root, ("flat", "line"), load_backbone(small_clip).image_size)
+    return load_pair(root, ("flat", "line"), load_backbone(small_clip).resize)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def backbone(small_clip):
 
 @pytest.fixture
 def pair(root, backbone):
-    return load_pair(root, ("flat", "line"), backbone.image_size)
+    return load_pair(root, ("flat", "line"), backbone.resize)
 
 
 def test_the_cosine_of_joined_views_is_the_mean_of_theirs(unit):

@@ -5,6 +5,16 @@ from typing import Literal
 
 from tpsnet.errors import InputError
 from tpsnet.methods.views import ViewsConfig
+from tpsnet.settings import (
+    LearningRate,
+    Positive,
+    PositiveWeight,
+    Share,
+    ShareBelowOne,
+    Temperature,
+    Weight,
+    Whole,
+)
 
 TextMap = Literal["ridge", "procrustes", "none"]
 
@@ -21,7 +31,7 @@ class CLAIRConfig(ViewsConfig):
         clusters: Number of clusters of each domain, for the refinement; 0 takes as many as there are names.
         refined: Whether confidence and clusters refine the pseudo-labels; else the texts decide, with full
             weight (ablation switch).
-        vote_temperature: Temperature of the softmax over class names; must be positive.
+        vote_temperature: Temperature of the softmax over class names.
         agreement: Weight of the cluster's mean vote beside an image's own.
         doubted: Share of each class that is doubted.
         doubt: Factor of a doubted image's weight.
@@ -29,7 +39,7 @@ class CLAIRConfig(ViewsConfig):
         instance_weight: Weight of the inter-instance contrast.
         cluster_weight: Weight of the inter-cluster contrast.
         domain_weight: Weight of the inter-domain contrast.
-        temperature: Softmax temperature of the three contrasts; must be positive.
+        temperature: Softmax temperature of the three contrasts.
         prototype_momentum: Share of a prototype that is kept at each step.
         map: Closed form of the cross-domain map (``"none"`` is an ablation switch).
         map_penalty: Pull of ``"ridge"`` towards the identity.
@@ -43,44 +53,41 @@ class CLAIRConfig(ViewsConfig):
         steps: Length of stage 2 in steps, rounded up to whole epochs.
         epochs: The most epochs that stage 2 may take, where a domain is small.
         map_lr: Learning rate of the maps.
-        batch_size: Images of each domain in a step of stage 2.
+        batch_size: Images of each domain in a step of stage 2; at most as many as the larger domain has.
 
     Raises:
-        InputError: a share outside of [0, 1], a negative count, a rank without Procrustes, or a doubled name.
+        InputError: a value outside its range, a rank without Procrustes, or a doubled name.
     """
 
     names: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
-    clusters: int = 0
+    clusters: Whole = 0
     refined: bool = True
-    vote_temperature: float = 0.05
-    agreement: float = 1.0
-    doubted: float = 0.2
-    doubt: float = 0.5
-    context: int = 4
-    instance_weight: float = 1.0
-    cluster_weight: float = 1.0
-    domain_weight: float = 1.0
-    temperature: float = 0.2
-    prototype_momentum: float = 0.9
+    vote_temperature: Temperature = 0.05
+    agreement: Weight = 1.0
+    doubted: Share = 0.2
+    doubt: Share = 0.5
+    context: Whole = 4
+    instance_weight: Weight = 1.0
+    cluster_weight: Weight = 1.0
+    domain_weight: Weight = 1.0
+    temperature: Temperature = 0.2
+    prototype_momentum: Share = 0.9
     map: TextMap = "ridge"
-    map_penalty: float = 10.0
-    map_rank: int | None = None
-    neighbours: int = 5
-    share: float = 0.9
-    trained_share: float = 0.3
-    text_epochs: int = 5
-    text_lr: float = 1e-3
-    steps: int = 300
-    epochs: int = 150
-    map_lr: float = 5e-4
-    batch_size: int = 256
+    map_penalty: PositiveWeight = 10.0
+    map_rank: Positive | None = None
+    neighbours: Positive = 5
+    share: ShareBelowOne = 0.9
+    trained_share: Share = 0.3
+    text_epochs: Whole = 5
+    text_lr: LearningRate = 1e-3
+    steps: Whole = 300
+    epochs: Whole = 150
+    map_lr: LearningRate = 5e-4
+    batch_size: Positive = 256
 
     def __post_init__(self) -> None:
-        if not 0 <= self.trained_share <= 1:
-            raise InputError(f"trained_share={self.trained_share}; give a share from 0 to 1")
-        if self.context < 0:
-            raise InputError(f"context={self.context} counts words; give 0 or more")
+        super().__post_init__()
         if self.map_rank is not None and self.map != "procrustes":
             raise InputError(f"map_rank={self.map_rank} belongs to map='procrustes'; this is {self.map!r}")
         if len(set(self.names)) < len(self.names):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.backbone import Backbone, MoCo
+from tpsnet.backbone import Backbone, MoCo, captions, check_context
+from tpsnet.data import style_of
 from tpsnet.errors import InputError
 from tpsnet.methods.base import require_clip
 from tpsnet.methods.clair.config import CLAIRConfig
@@ -47,6 +48,14 @@ class CLAIRNetwork(ViewMaps):
         self.register_buffer("map", torch.eye(backbone.dim, dtype=torch.float64))
         self.register_buffer("text_means", torch.zeros(2, backbone.dim))
         self.to(self.device)
+
+    @classmethod
+    def check(cls, backbone: Backbone | MoCo, cfg: CLAIRConfig, images: tuple[Images, Images]) -> None:
+        """See ``Method.check``: every name has room in the text tower beside the learned context."""
+        clip, names = require_clip(backbone, "CLAIR"), {*cfg.names, *cfg.vocabulary}
+        if cfg.context:
+            texts = [captions(name, style_of(part.name))[0] for part in images for name in sorted(names)]
+            check_context(clip, cfg.context, texts)
 
     def prepare(self, images: tuple[Images, Images]) -> None:
         """Look at all views, weigh them, solve the map, and name the images from texts and clusters.

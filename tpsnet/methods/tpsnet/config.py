@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from tpsnet.methods.views import ViewsConfig
+from tpsnet.settings import Clusters, LearningRate, Positive, ShareBelowOne, Temperature, Weight, Whole
 
 
 @dataclass(frozen=True)
@@ -20,34 +21,34 @@ class TPSNetConfig(ViewsConfig):
         prompt_epochs: Length of stage 1 in epochs.
         prompt_warmup: Epochs of stage 1 on cluster labels, before images are re-paired by similarity.
         prompt_lr: Learning rate of the contexts.
-        prompt_temperature: Softmax temperature of the prompt losses; must be positive.
+        prompt_temperature: Softmax temperature of the prompt losses.
         steps: Length of stage 2 in steps, rounded up to whole epochs.
         epochs: The most epochs that stage 2 may take, where a domain is small.
         map_lr: Learning rate of the maps.
-        temperature: Softmax temperature of the neighbour contrast; must be positive.
+        temperature: Softmax temperature of the neighbour contrast.
         text_weight: Weight beta of L_i2tce, which pulls an image to its cluster's prompt; 0 leaves out the
             text prior.
-        text_temperature: Softmax temperature of L_i2tce; must be positive.
+        text_temperature: Softmax temperature of L_i2tce.
         smoothing: Label smoothing of L_i2tce.
-        batch_size: Images of each domain in a step of stage 2.
+        batch_size: Images of each domain in a step of stage 2; at most as many as the larger domain has.
     """
 
-    clusters: int | None = None
-    neighbours: int = 5
-    share: float = 0.9
-    context: int = 4
-    prompt_epochs: int = 15
-    prompt_warmup: int = 5
-    prompt_lr: float = 1e-2
-    prompt_temperature: float = 0.05
-    steps: int = 900
-    epochs: int = 150
-    map_lr: float = 2e-3
-    temperature: float = 0.1
-    text_weight: float = 1.0
-    text_temperature: float = 0.1
-    smoothing: float = 0.1
-    batch_size: int = 256
+    clusters: Clusters | None = None
+    neighbours: Positive = 5
+    share: ShareBelowOne = 0.9
+    context: Positive = 4
+    prompt_epochs: Whole = 15
+    prompt_warmup: Whole = 5
+    prompt_lr: LearningRate = 1e-2
+    prompt_temperature: Temperature = 0.05
+    steps: Whole = 900
+    epochs: Whole = 150
+    map_lr: LearningRate = 2e-3
+    temperature: Temperature = 0.1
+    text_weight: Weight = 1.0
+    text_temperature: Temperature = 0.1
+    smoothing: ShareBelowOne = 0.1
+    batch_size: Positive = 256
 
     def told(self, names: tuple[str, ...]) -> "TPSNetConfig":
         """The config with what the protocol tells of the classes: their number alone."""

@@ -19,7 +19,8 @@ class ViewNetwork(Prompted, ViewMaps):
         seed: Seed of clusters, prompts and batches.
 
     Raises:
-        InputError: the number of clusters is missing; the backbone is no CLIP.
+        InputError: the number of clusters is missing; the backbone is no CLIP; the text tower has no room for
+            the context.
     """
 
     def __init__(self, backbone: Backbone | MoCo, cfg: TPSNetConfig, seed: int = 0) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tpsnet.backbone import Backbone, DomainPrompts, MoCo
 from tpsnet.errors import InputError
 from tpsnet.losses import image_to_text, repair_labels, text_to_image
-from tpsnet.methods.base import Method, Stage, require_clip
+from tpsnet.methods.base import Method, Stage, check_clusters, require_clip
 from tpsnet.types import Batch, Images
 
 
@@ -51,18 +51,13 @@ class Prompted(Method):
             DomainPrompts(reader, clusters, context, self.seed + d) for d in range(2)
         )
 
-    def prepare(self, images: tuple[Images, Images]) -> None:
-        """See ``Method.prepare``.
+    @classmethod
+    def check(cls, backbone: Backbone | MoCo, cfg: object, images: tuple[Images, Images]) -> None:
+        """See ``Method.check``: no domain has fewer images than clusters."""
+        check_clusters(cfg.clusters or 0, images)
 
-        Raises:
-            InputError: a domain has fewer images than clusters are asked for.
-        """
-        few = min(images, key=len)
-        if len(few) < self.cfg.clusters:
-            raise InputError(
-                f"domain {few.name!r} has {len(few)} images for {self.cfg.clusters} clusters; "
-                "ask for fewer clusters"
-            )
+    def prepare(self, images: tuple[Images, Images]) -> None:
+        """See ``Method.prepare``."""
         super().prepare(images)
         self.texts.copy_(self.encode_prompts())
 

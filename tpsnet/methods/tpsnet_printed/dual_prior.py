@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tpsnet.backbone import layer_groups
 from tpsnet.losses import image_to_text, prototype_contrast, repair_labels
 from tpsnet.methods.base import Stage
 from tpsnet.methods.tpsnet_printed.network import DualPriorNetwork
@@ -25,7 +26,7 @@ class DualPriorStage(Stage):
         method = self.method
         new = (method.fusion, method.phase, method.synergy)
         return [
-            {"params": list(method.backbone.tower.parameters()), "lr": self.cfg.encoder_lr},
+            *layer_groups(method.backbone.tower, self.cfg.encoder_lr, self.cfg.layers),
             {"params": [p for m in new for p in m.parameters()], "lr": self.cfg.module_lr},
         ]
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tpsnet.backbone import Backbone, MoCo, PhaseEncoder, autocast, embed_all, phase_image
+from tpsnet.backbone import Backbone, MoCo, PhaseEncoder, autocast, embed_all, lock, phase_image
+from tpsnet.errors import InputError
 from tpsnet.methods.tpsnet.prompts import Prompted
 from tpsnet.methods.tpsnet_printed.attention import Fusion, Synergy
 from tpsnet.methods.tpsnet_printed.config import TPSNetPrintedConfig
@@ -28,13 +29,19 @@ class DualPriorNetwork(Prompted):
         shift: mean embedding of each domain after training, (2, dim).
 
     Raises:
-        InputError: the number of clusters is missing; the backbone is no CLIP.
+        InputError: the number of clusters is missing; the backbone is no CLIP, or its width is no multiple of
+            the heads; the text tower has no room for the context; more layers are locked than there are.
     """
 
     def __init__(self, backbone: Backbone | MoCo, cfg: TPSNetPrintedConfig, seed: int = 0) -> None:
         super().__init__(backbone, cfg, seed)
+        if backbone.dim % cfg.heads:
+            raise InputError(
+                f"heads = {cfg.heads}: they must divide the {backbone.dim} numbers of an embedding"
+            )
         self.backbone = copy.deepcopy(backbone)
         self.backbone.freeze_texts()
+        lock(self.backbone.tower, cfg.layers)
         dim = backbone.dim
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -54,7 +61,9 @@ class DualPriorNetwork(Prompted):
         features = [F.normalize(z - mean, dim=1) for z, mean in zip(raw, self.offsets, strict=True)]
         self.targets = PseudoLabels(features, self.cfg.clusters, self.seed)
 
-    def forward(self, images: Float[Tensor, "batch 3 size size"], domain: int) -> Float[Tensor, "batch dim"]:
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"], domain: int
+    ) -> Float[Tensor, "batch dim"]:
         """I' of RGB images in [0, 1]: L2-normalised rows."""
         with autocast(self.device):
             vector, tokens = self.backbone.encode_tokens(images)

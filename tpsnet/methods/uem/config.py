@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 
 from tpsnet.methods.views import ViewsConfig
+from tpsnet.settings import (
+    Clusters,
+    LearningRate,
+    Positive,
+    Settings,
+    Share,
+    ShareBelowOne,
+    Temperature,
+    Weight,
+    Whole,
+)
 from tpsnet.targets import Merge
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnifyingConfig:
+class UnifyingConfig(Settings):
     """What both forms of UEM are told. FOUND values are the paper's; the others are ours (INFERRED).
 
     Attributes:
@@ -26,25 +37,25 @@ class UnifyingConfig:
         alpha_floor: Prototypes are left alone while α(e) is below this.
         lr: Learning rate of the maps, or of the tower.
         classifier_lr: Learning rate of the domain classifier.
-        batch_size: Images of each domain in a step; 64 is FOUND.
+        batch_size: Images of each domain in a step, at most as many as the larger domain has; 64 is FOUND.
         start_weight: Weight of the untrained vector in an embedding, where the trained one has 1; the paper
             has 0.
     """
 
-    clusters: int | None = None
+    clusters: Clusters | None = None
     merge: Merge = "local"
     sel: bool = True
     spda: bool = True
     sn2m: bool = True
-    temperature: float = 0.07
-    memory_momentum: float = 0.99
-    idse_epochs: int = 4
-    cdsm_epochs: int = 8
-    alpha_floor: float = 1e-4
-    lr: float = 1e-4
-    classifier_lr: float = 1e-3
-    batch_size: int = 64
-    start_weight: float = 1.0
+    temperature: Temperature = 0.07
+    memory_momentum: Share = 0.99
+    idse_epochs: Whole = 4
+    cdsm_epochs: Whole = 8
+    alpha_floor: Share = 1e-4
+    lr: LearningRate = 1e-4
+    classifier_lr: LearningRate = 1e-3
+    batch_size: Positive = 64
+    start_weight: Weight = 1.0
 
     def told(self, names: tuple[str, ...]) -> "UnifyingConfig":
         """UEM is told nothing of the classes, not even their number."""
@@ -64,8 +75,8 @@ class UEMConfig(UnifyingConfig, ViewsConfig):
         share: Share α of its diffusion.
     """
 
-    temperature: float = 0.1
-    lr: float = 5e-4
-    batch_size: int = 128
-    neighbours: int = 5
-    share: float = 0.9
+    temperature: Temperature = 0.1
+    lr: LearningRate = 5e-4
+    batch_size: Positive = 128
+    neighbours: Positive = 5
+    share: ShareBelowOne = 0.9

@@ -32,7 +32,7 @@ class MemoryStage(Stage):
 
     def parameters(self) -> list[dict]:
         """What the method trains."""
-        return [{"params": list(self.method.trained.parameters()), "lr": self.cfg.lr}]
+        return self.method.groups()
 
     def encode(self, first: Batch, second: Batch) -> list[Float[Tensor, "batch dim"]]:
         """Embeddings of both batches, which the memory banks take in after the step."""

@@ -35,17 +35,13 @@ class UEMNetwork(Unifying, ViewMaps):
         return self.maps
 
     def prepare(self, images: tuple[Images, Images]) -> None:
-        """Look at all views, weigh them, fill the memory banks and count the clusters.
-
-        Raises:
-            InputError: a domain has fewer images than clusters are asked for.
-        """
+        """Look at all views, weigh them, fill the memory banks and count the clusters."""
         super().prepare(images)
         neighbours = max(1, min(self.cfg.neighbours, *(len(x) - 1 for x in images)))
         views = self.prepare_views(images, neighbours, self.cfg.share)
         with torch.no_grad():
             banks = [self.join(self.mapped(rows)) for rows in views]
-        clusters = self.first_clusters(images, banks)
+        clusters = self.first_clusters(banks)
         self.targets = MemoryBanks(banks, clusters, self.maps, self.cfg, self.seed)
         self.targets.views = views
 

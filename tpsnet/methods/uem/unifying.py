@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tpsnet.backbone import Backbone, MoCo
-from tpsnet.errors import InputError
-from tpsnet.methods.base import Method
+from tpsnet.methods.base import Method, check_clusters
 from tpsnet.targets import elbow, elbow_grid, kmeans
 from tpsnet.types import Batch, Images
 
@@ -35,10 +34,19 @@ class Unifying(Method):
         super().__init__(backbone, cfg, seed)
         self.register_buffer("n_clusters", torch.zeros(2, dtype=torch.long))
 
+    @classmethod
+    def check(cls, backbone: Backbone | MoCo, cfg: object, images: tuple[Images, Images]) -> None:
+        """See ``Method.check``: no domain has fewer images than clusters."""
+        check_clusters(cfg.clusters or 0, images)
+
     @property
     def trained(self) -> nn.Module:
         """All that the stages train."""
         raise NotImplementedError
+
+    def groups(self) -> list[dict]:
+        """Parameter groups of ``trained`` for the optimiser."""
+        return [{"params": list(self.trained.parameters()), "lr": self.cfg.lr}]
 
     def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
         """Embeddings of a batch as L2-normalised rows.
@@ -49,21 +57,11 @@ class Unifying(Method):
         """
         raise NotImplementedError
 
-    def first_clusters(
-        self, images: Sequence[Images], banks: Sequence[Float[Tensor, "_ dim"]]
-    ) -> list[Float[Tensor, "_ dim"]]:
-        """Centres of the first clusters of both domains, as many as the config says or the elbow counts.
-
-        Raises:
-            InputError: a domain has fewer images than clusters are asked for.
-        """
+    def first_clusters(self, banks: Sequence[Float[Tensor, "_ dim"]]) -> list[Float[Tensor, "_ dim"]]:
+        """Centres of the first clusters of both domains, as many as the config says or the elbow counts."""
         centres = []
-        for part, bank in zip(images, banks, strict=True):
+        for bank in banks:
             k = self.cfg.clusters or elbow(bank, elbow_grid(len(bank)), seed=self.seed).k
-            if k > len(bank):
-                raise InputError(
-                    f"domain {part.name!r} has {len(bank)} images for {k} clusters; ask for fewer clusters"
-                )
             centres.append(kmeans(bank, k, seed=self.seed).centres)
         self.n_clusters.copy_(torch.tensor([len(c) for c in centres]))
         return centres

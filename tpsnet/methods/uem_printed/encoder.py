@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tpsnet.backbone import Backbone, MoCo, autocast, embed_all
+from tpsnet.backbone import Backbone, MoCo, autocast, embed_all, layer_groups, lock
 from tpsnet.methods.uem.memory import MemoryBanks
 from tpsnet.methods.uem.unifying import Unifying
 from tpsnet.methods.uem_printed.config import UEMPrintedConfig
@@ -25,6 +25,9 @@ class UEMEncoder(Unifying):
 
     Attributes:
         offset: mean over both domains of their mean vectors before training, (dim).
+
+    Raises:
+        InputError: more layers are locked than there are.
     """
 
     augmented = 1
@@ -32,20 +35,17 @@ class UEMEncoder(Unifying):
     def __init__(self, backbone: Backbone | MoCo, cfg: UEMPrintedConfig, seed: int = 0) -> None:
         super().__init__(backbone, cfg, seed)
         self.backbone = copy.deepcopy(backbone)
+        lock(self.backbone.tower, cfg.layers)
         self.register_buffer("offset", torch.zeros(backbone.dim))
         self.to(self.device)
 
     def prepare(self, images: tuple[Images, Images]) -> None:
-        """Take off the mean, fill the memory banks and count the clusters.
-
-        Raises:
-            InputError: a domain has fewer images than clusters are asked for.
-        """
+        """Take off the mean, fill the memory banks and count the clusters."""
         super().prepare(images)
         means = [embed_all(self.given.encode_image, x, device=self.device).mean(dim=0) for x in images]
         self.offset.copy_(torch.stack(means).mean(dim=0))
         banks = [embed_all(self, x, device=self.device).to(self.device) for x in images]
-        clusters = self.first_clusters(images, banks)
+        clusters = self.first_clusters(banks)
         self.targets = MemoryBanks(banks, clusters, self.given.tower, self.cfg, self.seed)
 
     @property
@@ -53,13 +53,17 @@ class UEMEncoder(Unifying):
         """The image tower."""
         return self.backbone.tower
 
+    def groups(self) -> list[dict]:
+        """See ``Unifying.groups``: each layer at its rate."""
+        return layer_groups(self.backbone.tower, self.cfg.lr, self.cfg.layers)
+
     def encode(self, batch: Batch, weights: nn.Module | None = None) -> Float[Tensor, "batch dim"]:
         """See ``Unifying.encode``."""
         with autocast(self.device):
             return self(batch.view1, weights)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 size size"], tower: nn.Module | None = None
+        self, images: Float[Tensor, "batch 3 height width"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:
         """L2-normalised rows of RGB images in [0, 1]; ``tower`` is a copy of the image tower."""
         return F.normalize(self.backbone.encode_image(images, tower).float() - self.offset, dim=1)

@@ -5,8 +5,8 @@ a query is rejected by the rule of App. B.1 (``targets.reject_unmerged``).
 
 Ours differs, beside what ``methods.uem`` says of the stages:
 
-- The encoder is CLIP's image tower (or a MoCo-v2 ResNet-50), fine-tuned by AdamW; the paper trains the latter
-  by SGD with a learning rate of 2e-4.
+- The encoder is CLIP's image tower (or a MoCo-v2 ResNet-50), fine-tuned as the loop is told: by AdamW, or by
+  the paper's SGD with a learning rate of 2e-4 (``tpsnet.presets``).
 - An embedding is the tower's vector **less the mean over both domains** before training, at unit length. What
   all vectors of a CLIP share leaves little for a softmax at τ = 0.07 to tell apart; what lies between the
   domains stays, for eq. 8 and stage 2. After training the untrained vector is added again.

@@ -1,4 +1,4 @@
-"""Plotly figures of every step. All are plain ``go.Figure``: they draw in a reopened, untrusted notebook.
+"""Plotly figures of every step. All draw in a reopened, untrusted notebook.
 
 Only SVG traces are used, so that a browser without WebGL shows them too. What a figure needs it receives
 as tensors; a function of the image side (phase, amplitude swap) is passed in as an argument.

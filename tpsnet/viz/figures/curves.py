@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from tpsnet.errors import InputError
-from tpsnet.viz.theme import INK, PALETTE, TEMPLATE
+from tpsnet.escape import escape_plotly
+from tpsnet.viz.figures.figure import Figure, subplots
+from tpsnet.viz.theme import INK, PALETTE
 
 DASHES = ("solid", "dot", "dash", "dashdot")
 
 
-def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
+def training_curves(history: Sequence[Mapping[str, object]]) -> Figure:
     """Every loss of the log over its stage's epochs, the first one thick; below them the log's shares.
 
     Args:
@@ -24,10 +23,10 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
     if not history:
         raise InputError("nothing to draw: the training history is empty; train for at least one epoch")
     stages = list(dict.fromkeys(str(row["stage"]) for row in history))
-    figure = make_subplots(
-        rows=2,
-        cols=len(stages),
-        subplot_titles=stages,
+    figure = subplots(
+        2,
+        len(stages),
+        subplot_titles=[escape_plotly(stage) for stage in stages],
         row_heights=[0.68, 0.32],
         shared_xaxes=True,
         horizontal_spacing=0.08,
@@ -41,7 +40,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
                 figure.add_scatter(
                     x=[epoch for epoch, _ in points],
                     y=[round(value, 5) for _, value in points],
-                    name=name,
+                    name=escape_plotly(name),
                     legendgroup=name,
                     showlegend=stage == drawn[0]["stage"],
                     mode="lines+markers",
@@ -50,7 +49,7 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> go.Figure:
                     row=panel,
                     col=stages.index(stage) + 1,
                 )
-    figure.update_layout(template=TEMPLATE, width=355 * len(stages) + 90, height=460, margin={"t": 90})
+    figure.update_layout(width=355 * len(stages) + 90, height=460, margin={"t": 90})
     figure.update_layout(legend={"y": 1.09})
     figure.update_xaxes(title="epoch", row=2)
     figure.update_yaxes(title="loss", row=1, col=1)

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
-from plotly.subplots import make_subplots
 from torch import Tensor
 
 from tpsnet.errors import InputError
+from tpsnet.escape import escape_plotly
 from tpsnet.types import Embeddings
+from tpsnet.viz.figures.figure import Figure, subplots
 from tpsnet.viz.figures.images import place
-from tpsnet.viz.theme import TEMPLATE, class_colours, domain_colours
+from tpsnet.viz.theme import class_colours, domain_colours
 from tpsnet.viz.thumbnails import data_uri
 
 
@@ -21,7 +22,7 @@ def embedding_maps(
     *,
     images: int = 60,
     pixels: int = 28,
-) -> go.Figure:
+) -> Figure:
     """One panel per map, all of the same points; buttons colour them by domain or class, or show images.
 
     Args:
@@ -41,7 +42,9 @@ def embedding_maps(
                 f"map {name!r} has {len(points)} points for {sum(sizes)} images; project them again"
             )
     colours = domain_colours([d.domain for d in domains])
-    figure = make_subplots(rows=1, cols=len(maps), subplot_titles=list(maps), horizontal_spacing=0.03)
+    figure = subplots(
+        1, len(maps), subplot_titles=[escape_plotly(name) for name in maps], horizontal_spacing=0.03
+    )
     sample = torch.linspace(0, sum(sizes) - 1, min(images, sum(sizes))).round().long().tolist()
     paths = [path for d in domains for path in d.paths]
     sources = {i: data_uri(paths[i], pixels) for i in sample}
@@ -55,7 +58,7 @@ def embedding_maps(
         placed += [place(sources[i], *points[i].tolist(), span / 16, axes=axes) for i in sample]
     menu = {"type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1.2}
     menu["buttons"] = _buttons(domains, colours, len(maps), placed)
-    figure.update_layout(template=TEMPLATE, updatemenus=[menu], width=395 * len(maps) + 10, height=490)
+    figure.update_layout(updatemenus=[menu], width=395 * len(maps) + 10, height=490)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 100, "b": 10}, legend={"y": 1.09})
     figure.update_xaxes(showticklabels=False, showgrid=False, mirror=True)
     figure.update_yaxes(showticklabels=False, showgrid=False, mirror=True)
@@ -64,16 +67,17 @@ def embedding_maps(
 
 def _points(domain: Embeddings, xy: Float[Tensor, "n 2"], colour: str, showlegend: bool) -> go.Scatter:
     """The points of one domain on one map, each with its class."""
+    names = [escape_plotly(name) for name in domain.class_names]
     return go.Scatter(
         x=xy[:, 0].numpy(),
         y=xy[:, 1].numpy(),
         mode="markers",
         marker={"size": 5, "opacity": 0.7, "color": colour},
-        name=domain.domain,
+        name=escape_plotly(domain.domain),
         legendgroup=domain.domain,
         showlegend=showlegend,
-        text=[domain.class_names[c] for c in domain.labels.tolist()],
-        hovertemplate="%{text}<extra>" + domain.domain + "</extra>",
+        text=[names[c] for c in domain.labels.tolist()],
+        hovertemplate="%{text}<extra>%{fullData.name}</extra>",
     )
 
 

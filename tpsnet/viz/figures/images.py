@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
 from torch import Tensor
 
 from tpsnet.errors import InputError
-from tpsnet.viz.theme import TEMPLATE
+from tpsnet.escape import escape_plotly
+from tpsnet.viz.figures.figure import Figure
 from tpsnet.viz.thumbnails import Source, data_uri
 
 PITCH = 1.08  # distance of two images in a grid whose images have side 1
@@ -54,7 +54,7 @@ def place(source: Source | str, x: float, y: float, side: float, pixels: int = 0
 
 def image_grid(
     rows: Mapping[str, Tensor], columns: Sequence[str] = (), *, title: str = "", pixels: int = 64
-) -> go.Figure:
+) -> Figure:
     """Rows of images under one another, each row with its name.
 
     Args:
@@ -80,17 +80,23 @@ def image_grid(
         placed += [place(image, c * PITCH, -r * PITCH, 1.0, pixels) for c, image in enumerate(shown)]
     left, top = 20 + 7 * max(len(name) for name in rows), 25 + 40 * bool(title)
     width, height = left + 10 + n * pixels * PITCH, top + 15 + 5 * bool(title) + len(rows) * pixels * PITCH
-    figure = go.Figure(layout={"template": TEMPLATE, "images": placed, "title": title})
+    figure = Figure(layout={"images": placed, "title": escape_plotly(title)})
     figure.update_layout(width=round(width), height=round(height), hovermode=False)
     figure.update_layout(margin={"l": left, "r": 10, "t": top, "b": 5})
     grid_axes(figure, n, len(rows), list(columns), list(rows))
     return figure
 
 
-def grid_axes(figure: go.Figure, n: int, m: int, columns: list[str], rows: list[str]) -> None:
+def grid_axes(figure: Figure, n: int, m: int, columns: list[str], rows: list[str]) -> None:
     """Axes of ``n`` columns and ``m`` rows of images at the distance ``PITCH``, names on top and left."""
     axes = {"showgrid": False, "automargin": False}
-    ticks = {"tickvals": [c * PITCH for c in range(len(columns))], "ticktext": columns}
+    ticks = {
+        "tickvals": [c * PITCH for c in range(len(columns))],
+        "ticktext": [escape_plotly(name) for name in columns],
+    }
     figure.update_xaxes(range=[-0.54, (n - 1) * PITCH + 0.54], side="top", **ticks, **axes)
-    ticks = {"tickvals": [-r * PITCH for r in range(len(rows))], "ticktext": rows}
+    ticks = {
+        "tickvals": [-r * PITCH for r in range(len(rows))],
+        "ticktext": [escape_plotly(name) for name in rows],
+    }
     figure.update_yaxes(range=[-(m - 1) * PITCH - 0.54, 0.54], **ticks, **axes)

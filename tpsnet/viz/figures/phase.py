@@ -2,28 +2,29 @@
 
 from collections.abc import Callable, Mapping
 
-import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from tpsnet.errors import InputError
+from tpsnet.escape import escape_plotly
+from tpsnet.viz.figures.figure import Figure
 from tpsnet.viz.figures.images import PITCH, grid_axes, place, to_uint8
-from tpsnet.viz.theme import AFTER, BEFORE, TEMPLATE
+from tpsnet.viz.theme import AFTER, BEFORE
 from tpsnet.viz.thumbnails import data_uri
 
 Swap = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def amplitude_slider(
-    first: Float[Tensor, "n 3 size size"],
-    second: Float[Tensor, "n 3 size size"],
+    first: Float[Tensor, "n 3 height width"],
+    second: Float[Tensor, "n 3 height width"],
     swap: Swap,
     names: tuple[str, str],
     *,
     steps: int = 11,
     pixels: int = 96,
-) -> go.Figure:
+) -> Figure:
     """Pairs of images; a slider gives each one more and more of the other's amplitude.
 
     The mixed images are computed at once and travel inside the figure: the slider works without a kernel.
@@ -57,7 +58,7 @@ def amplitude_slider(
     ]
     slider = {"steps": slides, "active": steps // 2, "pad": {"t": 10}}
     slider["currentvalue"] = {"prefix": "amplitude of the other image: "}
-    figure = go.Figure(layout={"template": TEMPLATE, "images": images, "hovermode": False})
+    figure = Figure(layout={"images": images, "hovermode": False})
     figure.update_layout(sliders=[slider], margin={"l": 20, "r": 20, "t": 40, "b": 100})
     figure.update_layout(
         width=round(60 + 4.2 * PITCH * pixels * 1.2), height=round(150 + n * PITCH * pixels * 1.2)
@@ -67,21 +68,21 @@ def amplitude_slider(
     return figure
 
 
-def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) -> go.Figure:
+def similarity_boxes(groups: Mapping[str, Float[Tensor, " n"]], *, axis: str) -> Figure:
     """One box per group of similarities, its median written beside the name.
 
     Args:
         groups: Name of each group to the similarities of its images.
         axis: What is measured, e.g. ``"correlation of edges"``.
     """
-    figure = go.Figure(layout={"template": TEMPLATE, "showlegend": False})
+    figure = Figure(layout={"showlegend": False})
     for i, (name, values) in enumerate(groups.items()):
-        label = f"{name}<br>median {values.median():.2f}"
+        label = f"{escape_plotly(name)}<br>median {values.median():.2f}"
         colour = (AFTER, BEFORE)[i % 2]
         figure.add_box(x=values.numpy(), name=label, boxpoints=False, line={"color": colour, "width": 1.5})
     figure.update_layout(width=760, height=90 + 75 * len(groups), margin={"l": 250, "t": 20})
     lowest = min(float(values.min()) for values in groups.values())
-    figure.update_xaxes(title=axis, range=[min(-0.3, lowest) - 0.02, 1.02])
+    figure.update_xaxes(title=escape_plotly(axis), range=[min(-0.3, lowest) - 0.02, 1.02])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

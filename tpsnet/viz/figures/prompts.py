@@ -8,9 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tpsnet.errors import InputError
+from tpsnet.escape import escape_plotly
 from tpsnet.evaluation.purity import of_majority
+from tpsnet.viz.figures.figure import Figure
 from tpsnet.viz.figures.images import place
-from tpsnet.viz.theme import BEFORE, FAINT, RIGHT, TEMPLATE, WRONG
+from tpsnet.viz.theme import BEFORE, FAINT, RIGHT, WRONG
 
 LIGHT_TO_BLUE = [[0, "#ffffff"], [1, "#79b4dc"]]
 
@@ -22,7 +24,7 @@ def nearest_words(
     images: Sequence[Tensor],
     *,
     k: int = 5,
-) -> go.Figure:
+) -> Figure:
     """Each prompt as a row: images of its cluster, then the ``k`` nearest words, darker where nearer.
 
     Args:
@@ -42,10 +44,10 @@ def nearest_words(
             "give one row of images a prompt, one vector a word, and at least k words"
         )
     best = (prompts @ words.T).topk(k, dim=1)
-    figure = go.Figure(layout={"template": TEMPLATE})
+    figure = Figure()
     figure.add_heatmap(
         z=best.values.float().cpu().numpy().round(3),
-        text=[[vocabulary[i] for i in row] for row in best.indices.tolist()],
+        text=[[escape_plotly(vocabulary[i]) for i in row] for row in best.indices.tolist()],
         x=[f"word {i + 1}" for i in range(k)],
         texttemplate="%{text}<br>%{z:.2f}",
         textfont={"size": 12},
@@ -76,7 +78,7 @@ def repairing_by_confidence(
     confidence: Float[Tensor, " n"],
     *,
     bins: int = 10,
-) -> go.Figure:
+) -> Figure:
     """Images that changed their prompt, from the least to the most confident tenth, and what they gained.
 
     Args:
@@ -96,7 +98,7 @@ def repairing_by_confidence(
     )
     groups = confidence.argsort(stable=True).tensor_split(bins)
     x = [f"{100 * i // bins}–{100 * (i + 1) // bins} %" for i in range(bins)]
-    figure = go.Figure(layout={"template": TEMPLATE, "barmode": "stack", "bargap": 0.15})
+    figure = Figure(layout={"barmode": "stack", "bargap": 0.15})
     for name, chosen, colour in kinds:
         counts = [int(chosen[group].sum()) for group in groups]
         figure.add_bar(x=x, y=counts, name=name, marker={"color": colour})
@@ -108,7 +110,7 @@ def repairing_by_confidence(
 
 def prompt_similarity(
     prompts: Float[Tensor, "prompts dim"], centres: Float[Tensor, "clusters dim"], *, title: str = ""
-) -> go.Figure:
+) -> Figure:
     """Heat map of the cosine of each prompt with each cluster centre, each prompt's mean taken off.
 
     Text and images of a CLIP lie apart, so raw cosines differ little; the difference to the row's mean shows
@@ -122,7 +124,7 @@ def prompt_similarity(
     cosine = prompts.float().cpu() @ centres.float().cpu().T
     z = cosine - cosine.mean(dim=1, keepdim=True)
     bound = float(z.abs().max())
-    figure = go.Figure(
+    figure = Figure(
         go.Heatmap(
             z=z.numpy(),
             colorscale="RdBu_r",
@@ -134,7 +136,7 @@ def prompt_similarity(
     )
     own = int((torch.arange(len(z)) == z.argmax(dim=1)).sum()) if z.shape[0] == z.shape[1] else None
     note = "" if own is None else f"<br><sup>{own} of {len(z)} prompts are nearest to their own cluster</sup>"
-    figure.update_layout(template=TEMPLATE, title=title + note, width=560, height=520)
+    figure.update_layout(title=escape_plotly(title) + note, width=560, height=520)
     figure.update_xaxes(title="cluster", showgrid=False, constrain="domain")
     figure.update_yaxes(
         title="prompt", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"

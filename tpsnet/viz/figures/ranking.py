@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tpsnet.viz.theme import AFTER, BEFORE, FAINT, TEMPLATE
+from tpsnet.escape import escape_plotly
+from tpsnet.viz.figures.figure import Figure
+from tpsnet.viz.theme import AFTER, BEFORE, FAINT
 
 
 def class_changes(
@@ -19,7 +20,7 @@ def class_changes(
     names: tuple[str, str] = ("frozen CLIP", "TPSNet"),
     measure: str = "average precision",
     shown: int = 10,
-) -> go.Figure:
+) -> Figure:
     """The classes that gained and lost most: two points per class, joined.
 
     Args:
@@ -38,8 +39,8 @@ def class_changes(
     order = (means[1] - means[0]).argsort(stable=True)
     picked = order if len(order) <= 2 * shown else torch.cat([order[:shown], order[-shown:]])
     x0, x1 = (means[i, picked].tolist() for i in (0, 1))
-    y = [class_names[c] for c in present[picked].tolist()]
-    figure = go.Figure(layout={"template": TEMPLATE})
+    y = [escape_plotly(class_names[c]) for c in present[picked].tolist()]
+    figure = Figure()
     figure.add_scatter(
         x=[v for a, b in zip(x0, x1, strict=True) for v in (a, b, None)],
         y=[v for name in y for v in (name, name, None)],
@@ -57,11 +58,13 @@ def class_changes(
             x=[round(v, 2) for v in values],
             y=y,
             mode="markers",
-            name=name,
+            name=escape_plotly(name),
             marker=marker,
-            hovertemplate="%{y}: %{x:.1f}<extra>" + name + "</extra>",
+            hovertemplate="%{y}: %{x:.1f}<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(width=720, height=120 + 22 * len(y), margin={"l": 150})
-    figure.update_xaxes(title=f"{measure}, percent, mean over the class's queries", range=[-2, 102])
-    figure.update_yaxes(categoryorder="array", categoryarray=y, tickmode="linear")
+    figure.update_xaxes(
+        title=f"{escape_plotly(measure)}, percent, mean over the class's queries", range=[-2, 102]
+    )
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=y, tickmode="linear")
     return figure

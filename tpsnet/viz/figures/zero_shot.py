@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
-from plotly.subplots import make_subplots
 from torch import Tensor
 
 from tpsnet.errors import InputError
+from tpsnet.escape import escape_plotly
+from tpsnet.viz.figures.figure import Figure, subplots
 from tpsnet.viz.figures.plane import links, principal_plane
-from tpsnet.viz.theme import INK, TEMPLATE, domain_colours
+from tpsnet.viz.theme import INK, domain_colours
 
 
 def text_map_arrows(
@@ -19,7 +19,7 @@ def text_map_arrows(
     mapped: Float[Tensor, "c dim"],
     words: Sequence[str],
     domains: tuple[str, str],
-) -> go.Figure:
+) -> Figure:
     """Texts of two domains in the plane, an arrow from each word in one to the same word in the other.
 
     Left as they are, right with the first domain mapped; the plane is that of the first two principal axes
@@ -46,7 +46,7 @@ def text_map_arrows(
         f"{name}: mean arrow {float((texts - goal).double().norm(dim=1).mean()):.2f}"
         for name, texts in sides.items()
     ]
-    figure = make_subplots(1, 2, subplot_titles=titles, shared_xaxes="all", shared_yaxes="all")
+    figure = subplots(1, 2, subplot_titles=titles, shared_xaxes="all", shared_yaxes="all")
     colours, end = domain_colours(domains), flat(goal)
     arrow = {"mode": "lines", "line": {"color": INK, "width": 1}, "showlegend": False, "hoverinfo": "skip"}
     for column, texts in enumerate(sides.values(), start=1):
@@ -58,15 +58,15 @@ def text_map_arrows(
                 x=x,
                 y=y,
                 mode="markers",
-                name=domain,
-                text=list(words),
-                hovertemplate="%{text}<extra>" + domain + "</extra>",
+                name=escape_plotly(domain),
+                text=[escape_plotly(word) for word in words],
+                hovertemplate="%{text}<extra>%{fullData.name}</extra>",
                 marker={"color": colours[domain], "size": 6, "opacity": 0.85},
                 showlegend=column == 1,
                 row=1,
                 col=column,
             )
-    figure.update_layout(template=TEMPLATE, width=900, height=430, legend={"y": 1.08})
+    figure.update_layout(width=900, height=430, legend={"y": 1.08})
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
     return figure

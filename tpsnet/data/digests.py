@@ -1,0 +1,132 @@
+"""What the bytes of images are, without reading them at every start: their hashes, kept with size and times.
+
+A hash is taken from the record as long as size, time of change (mtime) and time of the entry itself (ctime)
+of its file are those at which it was read. What was edited, replaced, moved or copied is read again, and
+where its bytes are those of before, nothing else follows. Git decides like this what to read.
+
+Not noticed by size and times, but by a check: what a disk has lost, and what was written on a file system
+that does not keep times, or after somebody had set the clock back.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tpsnet.data.home import cache_home
+from tpsnet.data.reading import content, counted, digest, in_threads, passing
+from tpsnet.data.walk import LASTING
+from tpsnet.errors import InputError
+from tpsnet.escape import printable
+from tpsnet.io import read_tensors, write_tensors
+from tpsnet.types import Domain
+
+FRESH = 2.0  # s; a file that changed so shortly ago may change again within the same tick: it is read again
+SAVED = 2**15  # files between two savings, of which a killed start keeps the last
+
+Stat = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
+ABSENT = (-1, -1, -1)
+
+log = logging.getLogger("tpsnet")
+
+
+class Record:
+    """The hashes of the files of one folder, as they were read last; a file in the cache for each folder.
+
+    Args:
+        domain: Its images; the folder is the one that all of them lie in.
+
+    Attributes:
+        known: Size and times, and the hash, by path below the folder.
+        built: The newest cache of the folder, by what else it depends on.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        common = os.path.commonpath([path.parent for path in domain.paths])
+        self.domain, self.names = domain, [str(path).removeprefix(common) for path in domain.paths]
+        place = hashlib.blake2b(os.fsencode(os.path.abspath(common)), digest_size=16).hexdigest()  # noqa: PTH100
+        self.file = cache_home() / "digests" / f"{place}.safetensors"
+        self.known: dict[str, tuple[Stat, bytes]] = {}
+        self.built: dict[str, str] = {}
+        with suppress(InputError, KeyError, ValueError):  # absent or of another version: files are read again
+            self._load()
+
+    def digests(self, check: bool = False) -> list[bytes]:
+        """A hash of the bytes of each image; that of no bytes for a file that cannot be read.
+
+        Args:
+            check: Whether to read every file again, and to name those in a warning that are not as recorded.
+
+        Raises:
+            InputError: A file cannot be read for a reason that may pass (memory, a fault of the disk).
+        """
+        now = time.time()
+        stats = list(map(_stat, self.domain.paths))  # before the bytes: what changes meanwhile is read again
+        before = [self.known.get(name, (ABSENT, b"")) for name in self.names]
+        found = [value for _, value in before]
+        unknown = [i for i, (stat, _) in enumerate(before) if check or stat != stats[i] or stat == ABSENT]
+        hashes = in_threads(lambda i: digest(content(self.domain.paths[i])), unknown)
+        with counted(len(unknown), f"{self.domain.name}: reading") as step:
+            for start in range(0, len(unknown), SAVED):
+                some = unknown[start : start + SAVED]
+                for i, value in zip(some, hashes, strict=False):
+                    found[i] = value
+                    step()
+                lasting = [i for i in some if _lasting(stats[i], now)]
+                self.known |= {self.names[i]: (stats[i], found[i]) for i in lasting}
+                if lasting:
+                    self.save()
+        if check:
+            self._name([i for i, (_, value) in enumerate(before) if value not in (b"", found[i])])
+        return found
+
+    def _name(self, changed: list[int]) -> None:
+        for i in changed:
+            log.warning(
+                "%s: its bytes are not those that were decoded before", printable(self.domain.paths[i])
+            )
+
+    def save(self) -> None:
+        """Write it, where that is possible: without it, files are read again."""
+        stats, digests = zip(*self.known.values(), strict=True) if self.known else ((), ())
+        tensors = {
+            "names": _bytes(os.fsencode("\0".join(self.known))),
+            "stats": torch.tensor(stats, dtype=torch.int64).view(-1, 3),
+            "digests": _bytes(b"".join(digests)),
+        }
+        with suppress(InputError):
+            write_tensors(self.file, tensors, {"built": self.built})
+
+    def _load(self) -> None:
+        tensors, meta = read_tensors(self.file)
+        names = os.fsdecode(tensors["names"].numpy().tobytes()).split("\0")
+        hashes = tensors["digests"].numpy().tobytes()
+        each = [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
+        stats = map(tuple, tensors["stats"].tolist())
+        known = dict(zip(names, zip(stats, each, strict=True), strict=True))
+        self.known, self.built = known, dict(meta["built"])
+
+
+def _stat(path: Path) -> Stat:
+    try:
+        found = os.stat(path)  # noqa: PTH116 (a third faster, of 600,000 files)
+    except OSError as error:
+        if error.errno in LASTING:
+            return ABSENT
+        raise passing(path, error.strerror) from None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _lasting(stat: Stat, now: float) -> bool:
+    """Whether a file that changes after ``now`` gets other times than these."""
+    return stat != ABSENT and all(abs(now - time_ns / 1e9) > FRESH for time_ns in stat[1:])
+
+
+def _bytes(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(content, np.uint8).copy())
