@@ -25,7 +25,7 @@ BATCH = 64
 def plain_loop(backbone: Backbone, images: Images, *, half: bool) -> Callable[[], torch.Tensor]:
     """A loop as open_clip's readme has it, over PIL images in memory."""
     mean, std = (x.flatten().tolist() for x in (backbone.mean, backbone.std))
-    prepare = open_clip.image_transform(backbone.image_size, is_train=False, mean=mean, std=std)
+    prepare = open_clip.image_transform(backbone.resize.sides[0], is_train=False, mean=mean, std=std)
     opened = [to_pil_image(image) for image in images.pixels]
 
     @torch.no_grad()
@@ -53,7 +53,7 @@ def main(quick: bool = False) -> None:
     rows = []
     for name, (make, n) in towers.items():
         backbone = make()
-        images = pictures("a", n, backbone.image_size)
+        images = pictures("a", n, backbone.resize.sides[0])
         ways = {
             "float32": plain_loop(backbone, images, half=False),
             "autocast": plain_loop(backbone, images, half=True),
@@ -63,7 +63,9 @@ def main(quick: bool = False) -> None:
         assert cosine.min() > 0.999, cosine.min()
         taken = fastest(ways, 1 if quick else 3)
         ratios = [taken[way] / taken["ours"] for way in ("float32", "autocast")]
-        rows.append([f"{name}, {backbone.image_size} px", *(f"{n / t:.1f}" for t in taken.values()), *ratios])
+        rows.append(
+            [f"{name}, {backbone.resize.sides[0]} px", *(f"{n / t:.1f}" for t in taken.values()), *ratios]
+        )
     plain = ["plain float32, images/s", "plain autocast, images/s", "ours, images/s"]
     table(["network", *plain, "ours / float32", "ours / autocast"], rows)
 

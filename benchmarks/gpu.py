@@ -41,7 +41,7 @@ def peak(device: str, size: int, rounds: int) -> float:
 
 def operations(backbone: Backbone) -> int:
     """Floating-point operations of the image tower for one image."""
-    blank = torch.zeros(1, 3, backbone.image_size, backbone.image_size, device=backbone.mean.device)
+    blank = torch.zeros(1, 3, *backbone.resize.sides, device=backbone.mean.device)
     with FlopCounterMode(display=False) as counter:
         backbone.tower(blank)
     return counter.get_total_flops()
@@ -63,7 +63,7 @@ def tower_shares(device: str, quick: bool) -> Iterator[tuple[str, str, str, floa
     beside = f"peak {most / 1e12:.3g} TFLOP/s"
     backbone, batch = network(device, quick), 8 if quick else 256
     each, rounds = operations(backbone), 1 if quick else 10
-    images = pictures("a", batch, backbone.image_size)
+    images = pictures("a", batch, backbone.resize.sides[0])
     x = images.pixels.to(device).float().div_(255)
 
     @torch.no_grad()
@@ -145,7 +145,10 @@ def whole_pair(device: str, quick: bool) -> Iterator[tuple[str, str, str, float]
     """One pair of Office-Home's size from pixels to scores: TPSNet, ViT-B/16 with random weights."""
     n, m, clusters = (24, 40, 4) if quick else (2427, 4365, 65)
     backbone = network(device, quick)
-    images = pictures("Art", n, backbone.image_size, 1), pictures("Product", m, backbone.image_size, 2)
+    images = (
+        pictures("Art", n, backbone.resize.sides[0], 1),
+        pictures("Product", m, backbone.resize.sides[0], 2),
+    )
     method = METHODS["TPSNet"].method(
         backbone, METHODS["TPSNet"].config(clusters=clusters, **({"epochs": 2} if quick else {}))
     )
