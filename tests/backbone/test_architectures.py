@@ -11,6 +11,7 @@ from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from photographs import open_clips_own, write_folder, write_photographs
 
 from tpsnet.backbone import load_backbone
+from tpsnet.backbone.tower import in_bfloat16
 from tpsnet.data import load_images, unlabelled_folder
 
 TEXT = {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
@@ -75,3 +76,21 @@ def test_vectors_are_those_of_open_clips_own_pipeline(tmp_path, name):
     assert list(images.pixels.shape[2:]) == (size if isinstance(size, list) else [size, size])
     texts = backbone.encode_text(["an ant", "a bee"])
     assert texts.shape == (2, backbone.dim) and (texts[0] - texts[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_in_bfloat16_throughout_the_vectors_stay_close(tmp_path, name):
+    """Their error is of the size of autocast's."""
+    backbone = load_backbone(write_folder(tmp_path / "clip", *ARCHITECTURES[name]))
+    before = {key: t.clone() for key, t in backbone.tower.state_dict().items()}
+    x = torch.randn(6, 3, *backbone.resize.sides, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact = backbone.tower(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = backbone.tower(x)
+    low = in_bfloat16(backbone.tower, x)
+    assert low.dtype == torch.bfloat16 and not low.requires_grad
+    error, usual = ((y.float() - exact).norm(dim=1) / exact.norm(dim=1) for y in (low, mixed))
+    assert error.max() < 3 * usual.max(), (error, usual)
+    after = backbone.tower.state_dict()
+    assert all(torch.equal(after[key], t) and after[key].dtype == t.dtype for key, t in before.items())

