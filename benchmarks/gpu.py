@@ -1,19 +1,22 @@
 """What a GPU gives: shares of its measured matrix peak, ranking and metrics, one whole pair.
 
 The peak is what a large bfloat16 product reaches on the card at hand; floating-point operations of a network
-are counted, not estimated. Each line names the card. Run ``python -m benchmarks.gpu``: some minutes; without
-a GPU it says so and ends. ``--device cpu --quick`` runs all of it in small on a processor. The table is also
-written to ``benchmarks/results/gpu.md`` where the device is a GPU.
+are counted, not estimated. The ratio is, for products and towers, the share of the peak; for rankings, how
+many times as quick as what stands beside; for a pair, a share of the whole. Each line names the card. Run
+``python -m benchmarks.gpu``: some minutes; without a GPU it says so and ends. ``--device cpu --quick`` runs
+all of it in small on a processor.
 """
 
 import contextlib
 import io
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -27,7 +30,6 @@ from tpsnet.neighbours.search import nearest
 from tpsnet.training import fit
 from tpsnet.types import Embeddings
 
-RESULTS = Path(__file__).parent / "results" / "gpu.md"
 HEAD = ("measured", "value", "beside", "ratio", "card")
 Row = tuple[str, str, str, float, str]
 
@@ -37,6 +39,24 @@ def peak(device: str, size: int, rounds: int) -> float:
     a, b = (torch.randn(size, size, device=device).to(torch.bfloat16) for _ in range(2))
     a @ b
     return 2 * size**3 / fastest({"product": lambda: a @ b}, rounds)["product"]
+
+
+def products(device: str, quick: bool) -> Iterator[tuple[str, str, str, float]]:
+    """The matrix products of ViT-B/16's layers by themselves: more than their share no encoder can reach."""
+    most = peak(device, 512 if quick else 8192, 2 if quick else 20)
+    rows = (8 if quick else 256) * 197  # tokens of a batch
+    for name, n, m in (
+        ("q, k, v", 768, 2304),
+        ("heads joined", 768, 768),
+        ("MLP in", 768, 3072),
+        ("MLP out", 3072, 768),
+    ):
+        x, weight = (torch.randn(k, n, device=device).to(torch.bfloat16) for k in (rows, m))
+        product = partial(F.linear, x, weight)
+        product()
+        taken = fastest({"product": product}, 2 if quick else 20)["product"]
+        speed, beside = 2 * rows * n * m / taken, f"peak {most / 1e12:.3g} TFLOP/s"
+        yield f"product {rows} × {n} × {m} ({name})", f"{speed / 1e12:.3g} TFLOP/s", beside, speed / most
 
 
 def operations(backbone: Backbone) -> int:
@@ -195,7 +215,7 @@ def on(part: Embeddings, device: str) -> Embeddings:
 
 
 def main(device: str = "cuda", quick: bool = False) -> None:
-    """Print one table, and write it where the device is a GPU.
+    """Print one table.
 
     Args:
         device: Where to compute.
@@ -204,23 +224,10 @@ def main(device: str = "cuda", quick: bool = False) -> None:
     if device.startswith("cuda") and not torch.cuda.is_available():
         print("no GPU here: nothing to measure")
         return
-    gpu = device.startswith("cuda")
-    card = torch.cuda.get_device_name(device) if gpu else processor()
-    parts = (part(device, quick) for part in (tower_shares, rankings, whole_pair))
-    about = machine("open_clip_torch")
-    print(about, "\n")
-    lines = table(HEAD, ((*row, card) for part in parts for row in part))
-    if gpu and not quick:
-        text = [
-            "# What a GPU gives",
-            "",
-            f"`python -m benchmarks.gpu` on {card}, beside {about}. The ratio is:",
-            "for towers the share of the measured bfloat16 peak, for rankings how many times as quick as",
-            "what stands beside, for a pair a share of the whole.",
-            "",
-            *lines,
-        ]
-        RESULTS.write_text("\n".join(text) + "\n", encoding="utf-8")
+    card = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor()
+    parts = (part(device, quick) for part in (products, tower_shares, rankings, whole_pair))
+    print(machine("open_clip_torch"), "\n")
+    table(HEAD, ((*row, card) for part in parts for row in part))
 
 
 if __name__ == "__main__":
