@@ -61,11 +61,13 @@ def test_openais_own_archive(named, monkeypatch, caplog, model):
     assert (ours - wrong).abs().max() > 1e-4  # the other activation would have been another model
 
 
-def test_the_state_of_openais_archive_is_known_too(named, caplog):
+@pytest.mark.parametrize("name", ["y.pt", "y.safetensors"])
+def test_the_state_of_openais_archive_is_known_too(named, caplog, name):
     """Saved as a plain checkpoint with all that the archive holds."""
     file = write_openai(named / "x.pt", built("Small").state_dict(), size=32)
-    torch.save(torch.jit.load(file).state_dict(), named / "y.pt")
-    one, other = (load_backbone("Small", str(named / name)) for name in ("x.pt", "y.pt"))
+    write = save_file if name.endswith(".safetensors") else torch.save
+    write(torch.jit.load(file).state_dict(), named / name)
+    one, other = (load_backbone("Small", str(named / name)) for name in ("x.pt", name))
     assert other.quick_gelu and one.identity == other.identity and not caplog.records
 
 

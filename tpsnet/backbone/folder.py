@@ -149,7 +149,10 @@ def check_folder(folder: Path) -> tuple[Path, bool]:
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; local-dir: needs a folder with {CONFIG} and weights")
     if not (folder / CONFIG).exists():
-        raise InputError(f"{folder} has no {CONFIG}; local-dir: needs it beside the weights")
+        raise InputError(
+            f"{folder} has no {CONFIG}; local-dir: needs it beside the weights, or a CLIP of the package "
+            "transformers with its config.json"
+        )
     config: Folder = read_json(folder / CONFIG, Folder, MEND)
     model, size = config.model_cfg, config.preprocess_cfg.size
     if size not in (None, model.vision_cfg.image_size):

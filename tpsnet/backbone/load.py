@@ -1,24 +1,27 @@
 """Names and addresses of backbones.
 
-One loading path serves every CLIP: an open_clip name with a pretrained tag or a weights file, or
+Every CLIP becomes open_clip's network: an open_clip name with a pretrained tag or a weights file, or
 ``local-dir:`` for a folder that holds weights and says itself which model and preprocessing they belong to.
 Every file is checked first, and nothing in one is run.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import open_clip
 import torch
+from torch import Tensor
 
 from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.folder import check_folder
 from tpsnet.backbone.moco import MoCo, load_moco
 from tpsnet.backbone.published import named_weights
+from tpsnet.backbone.transformers_clip import check_transformers, in_transformers_format
 from tpsnet.errors import InputError
 from tpsnet.paths import user_path
 from tpsnet.types import Resize
@@ -33,7 +36,8 @@ def load_backbone(
 
     Args:
         model: An open_clip name such as ``"ViT-B-16"``; ``"local-dir:FOLDER"`` where the folder holds
-            ``open_clip_config.json`` and weights, e.g. a snapshot of the hub; ``"moco:FILE"``, a MoCo-v2
+            ``open_clip_config.json`` and weights, or a CLIP of the package transformers (``config.json``,
+            ``preprocessor_config.json`` and weights), e.g. a snapshot of the hub; ``"moco:FILE"``, a MoCo-v2
             checkpoint; or ``"embedded"``, the small CLIP that ships with the package.
         pretrained: Pretrained tag (downloads), or weights file of a named model: OpenAI's own TorchScript
             archive, a checkpoint of ``torch.save``, or safetensors. An address takes none.
@@ -41,7 +45,7 @@ def load_backbone(
 
     Raises:
         InputError: The name, the folder, the file or the device does not exist, the folder or the file is not
-            an open_clip model, or weights are named beside an address.
+            a CLIP that can be read, or weights are named beside an address.
     """
     _check_device(device)
     if pretrained and is_address(model):
@@ -69,8 +73,22 @@ def is_address(model: str) -> bool:
 
 
 def _load_clip(model: str, pretrained: str | None, device: str) -> Backbone:
-    if model.startswith("local-dir:"):
-        weights, hugging_face = check_folder(Path(model.removeprefix("local-dir:")))
+    folder = Path(model.removeprefix("local-dir:")) if model.startswith("local-dir:") else None
+    if folder and in_transformers_format(folder):
+        build = check_transformers(folder).backbone
+    else:
+        build = _checked(model, folder, pretrained)
+    try:
+        return build().to(device)
+    except Exception as error:  # a model that does not fit its configuration provokes any kind of error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"cannot load CLIP {model!r}: {reason}") from None
+
+
+def _checked(model: str, folder: Path | None, pretrained: str | None) -> Callable[[], Backbone]:
+    """What builds a model of open_clip's, by its name or in its folder format, once all is there."""
+    if folder:
+        weights, hugging_face = check_folder(folder)
         options, state = {}, None
     else:
         given = named_weights(model, pretrained)
@@ -83,19 +101,18 @@ def _load_clip(model: str, pretrained: str | None, device: str) -> Backbone:
         raise InputError(
             f"CLIP {model!r} needs the package transformers for its texts; pip install transformers"
         )
-    try:
-        with _no_warning_of_random_weights():
-            clip = open_clip.create_model(model, load_weights=False, pretrained_text=False, **options)
-        if state is None:  # open_clip itself would prefer a pickle of some names in a folder
-            open_clip.load_checkpoint(clip, str(weights))
-        else:
-            clip.load_state_dict(state)
-        cfg = open_clip.get_model_preprocess_cfg(clip)
-        tokenizer = open_clip.get_tokenizer(model)
-        return Backbone(clip, tokenizer, _resize(cfg), cfg["mean"], cfg["std"]).to(device)
-    except Exception as error:  # a model that does not fit its configuration provokes any kind of error
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise InputError(f"cannot load CLIP {model!r}: {reason}") from None
+    return partial(_build, model, options, weights, state)
+
+
+def _build(model: str, options: dict, weights: Path, state: dict[str, Tensor] | None) -> Backbone:
+    with _no_warning_of_random_weights():
+        clip = open_clip.create_model(model, load_weights=False, pretrained_text=False, **options)
+    if state is None:  # open_clip itself would prefer a pickle of some names in a folder
+        open_clip.load_checkpoint(clip, str(weights))
+    else:
+        clip.load_state_dict(state)
+    cfg = open_clip.get_model_preprocess_cfg(clip)
+    return Backbone(clip, open_clip.get_tokenizer(model), _resize(cfg), cfg["mean"], cfg["std"])
 
 
 def _resize(cfg: dict) -> Resize:

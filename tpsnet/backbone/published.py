@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tpsnet.backbone.folder import CONFIG
 from tpsnet.backbone.torchscript import is_torchscript, read_torchscript
+from tpsnet.backbone.transformers_clip import MARK
 from tpsnet.backbone.weights import check_weights, read_state
 from tpsnet.errors import InputError
 from tpsnet.escape import printable
@@ -72,6 +73,11 @@ def named_weights(model: str, pretrained: str | None) -> Weights:
             f"pretrained and give the model local-dir:{folder}"
         )
     names, state = _opened(file)
+    if MARK in names:
+        raise InputError(
+            f"{file} holds weights of the package transformers, whose folder says what they are; leave out "
+            f"pretrained and give the model local-dir:{folder}"
+        )
     return Weights(file, *_told(model, file, names), state)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tpsnet.errors import InputError
@@ -50,11 +51,14 @@ def shapes(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint of ``torch.save``: a state_dict, or a training's with one in it.
+    """The tensors of safetensors or of ``torch.save``: a state_dict, or a checkpoint of training with one.
 
     Raises:
-        InputError: see ``unpickled`` and ``check_state``.
+        InputError: see ``shapes``, ``unpickled`` and ``check_state``.
     """
+    if file.suffix == ".safetensors":
+        shapes(file)
+        return load_file(file)
     found = unpickled(file)
     return check_state(found.get("state_dict", found) if isinstance(found, dict) else found, file)
 
