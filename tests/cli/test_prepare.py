@@ -130,6 +130,20 @@ def test_a_word_that_names_a_data_set_is_the_data_set(root, capsys, monkeypatch)
     assert call(capsys)[0] == 2
 
 
+def test_another_shape_of_a_data_set_has_its_names(tmp_path, capsys):
+    """Photos lie in two folders, a class has another spelling, and one folder is no class."""
+    root, few = tmp_path / "Sketchy", tmp_path / "few"
+    for place in ("photo/cow", "photo/no class", "extended_photo/jack_o_lantern", "sketch/cow"):
+        (root / place).mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(root / place / "1.png")
+    line = ["shape", "few", str(few), "--dataset", "sketchy"]
+    assert cli.main([*line, "--root", str(root)]) == 0
+    assert capsys.readouterr().out == "photo: 2 images\nsketch: 1 images\n"
+    assert sorted(p.name for p in (few / "photo").iterdir()) == ["cow", "jack-o-lantern"]
+    assert cli.main([*line[:2], str(tmp_path / "other"), *line[3:]]) == 2
+    assert "--dataset sketchy needs --root" in capsys.readouterr().err
+
+
 def test_all_of_office_31_passes(tmp_path, capsys, caplog):
     """The real counts, in the layout of its archive; the images are links to one small picture."""
     dataset = DATASETS["office-31"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from annotated_types import Interval
@@ -91,13 +91,19 @@ class WriteShape(Settings):
     """The tree's root; it must not exist."""
     root: Path | None = None
     """The folder that holds the domains; by default the embedded images."""
+    dataset: Literal[tuple(DATASETS)] | None = None
+    """Which of the known data sets lies in root, in any layout in which it is passed on; domains and classes
+    are then called as it has them."""
     seed: Seed = 0
     """Seed of what is kept."""
     spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:
         """Print the counts of each domain."""
-        domains = image_folder(self.root or embedded_root(), spelling=self.spelling)
+        if self.dataset and not self.root:
+            raise InputError(f"--dataset {self.dataset} needs --root, the folder that it lies in")
+        known = DATASETS[self.dataset] if self.dataset else None
+        domains = image_folder(self.root or embedded_root(), spelling=self.spelling, dataset=known)
         counts = write_shape(domains, self.folder, self.shape, self.seed)
         for name, number in counts.items():
             print(printable(f"{name}: {number} images"))
