@@ -1,6 +1,7 @@
 """``tpsnet prepare`` on known data sets: a download is compared with what was published, then decoded."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -113,6 +114,27 @@ def test_a_killed_call_goes_on_with_the_domains_that_are_left(root, capsys, monk
     monkeypatch.setitem(DATASETS, "small", SMALL)
     assert call(capsys, "small", root)[0] == 0
     assert before and before.items() < cached().items()
+
+
+def test_earlier_pictures_are_told_and_removed_when_asked(root, capsys):
+    """Domains that are not named keep all; the disk is stated before and after."""
+    pixels = root.parent / "cache" / "pixels"
+    assert call(capsys, "small", root)[0] == 0
+    for domain in ("art", "Real Life"):
+        Image.new("RGB", (40, 30), "green").save(root / "small_2016" / domain / "ant" / "1.png")
+    code, out, _ = call(capsys, "small", root)
+    told = r"beside them lie in the cache: \d\.\d kB of earlier pictures; --clean removes that"
+    assert code == 0 and re.fullmatch(told, out[2]) and len(list(pixels.glob("*.npy"))) == 4
+    code, out, _ = call(capsys, "small", root, "art", "--clean")
+    stated = re.escape(str(pixels)) + r": (\d+\.\d) kB before, (\d+\.\d) kB after"
+    before, after = re.fullmatch(stated, out[1]).groups()
+    assert code == 0 and float(before) > float(after) and len(list(pixels.glob("*.npy"))) == 3
+    assert "earlier pictures" in call(capsys, "small", root)[1][2]
+    shutil.rmtree(root / "small_2016/Real Life")
+    assert "of folders that are gone" in call(capsys, root / "small_2016", "art")[1][1]
+    assert call(capsys, root / "small_2016", "art", "--clean")[0] == 0
+    assert len(list(pixels.glob("*.npy"))) == 1
+    assert call(capsys, root / "small_2016", "art")[1] == ["art: 4 images of 2 classes"]
 
 
 def test_a_word_that_names_a_data_set_is_the_data_set(root, capsys, monkeypatch):
