@@ -4,8 +4,11 @@ import dataclasses
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hostile import MARKUP, NAMES, text
 
@@ -13,10 +16,12 @@ from tpsnet.errors import InputError
 from tpsnet.escape import printable
 from tpsnet.evaluation import Facts, ProtocolCard, Scores, definition
 from tpsnet.report import (
+    by_ranking,
     check_row,
     comparison_markdown,
     results_markdown,
     shortfalls,
+    strongest,
     tidy,
     universal_markdown,
     zero_shot_markdown,
@@ -342,9 +347,33 @@ def test_on_every_page_a_name_is_text(monkeypatch):
         assert printable(name).strip() in text(ours), which
 
 
-def test_the_shortfall_of_a_hostile_name_is_plain_text():
-    low = row(MARKUP, 0, 10.0, 10.0)
-    assert shortfalls([ROWS[0], low])[0].startswith(f"{MARKUP} ends 30.0 mAP below frozen CLIP")
+@pytest.mark.parametrize("name", [MARKUP, "not utf-8: \udce9"])
+def test_the_shortfall_of_a_hostile_name_is_plain_text(name):
+    low = row(name, 0, 10.0, 10.0)
+    assert shortfalls([ROWS[0], low])[0].startswith(f"{name} ends 30.0 mAP below frozen CLIP")
+
+
+def test_tables_of_names_that_are_no_utf_8_can_be_made_step_by_step():
+    """As a notebook and the HTML report do: each function on its own."""
+    name = "not utf-8: \udce9"
+    frame = tidy([ROWS[0], row(name, 0, 40.0, 60.0)])
+    assert name in set(frame["name"]) and any("udce9" in part for part in by_ranking(frame))
+    assert strongest(frame.assign(trained=frame["name"] != name), "mAP") == name
+
+
+def test_the_options_of_pandas_stay_as_they_are():
+    """Those of the process belong to whoever imports the package; also after a page, and after a fault."""
+    program = (
+        "import pandas as pd; before = pd.get_option('mode.string_storage'); import tpsnet.report\n"
+        "assert pd.get_option('mode.string_storage') == before, 'importing changes it'"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before = pd.get_option("mode.string_storage")
+    results_markdown(ROWS)
+    with pytest.raises(KeyError):
+        results_markdown([{}])
+    assert pd.get_option("mode.string_storage") == before
 
 
 def test_a_row_that_no_page_can_be_made_of_is_one_line():

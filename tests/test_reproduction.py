@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 import pytest
-from hostile import MARKUP
+from hostile import MARKUP, NAMES
 from test_report import direction
 
 from tpsnet.report import published, reproduction, reproduction_latex, reproduction_markdown
@@ -100,6 +100,22 @@ def test_latex_tables_are_whole():
         assert [one.index(rule) for rule in rules] == sorted(one.index(rule) for rule in rules)
         assert not re.search(r"\\\\\s*[\[*]", one), "a bracket would be an argument of the line's end"
     assert r"Art $\rightarrow$ Clipart" in text and r"52.0 $\pm$ 2.8" in text
+
+
+def test_names_that_are_no_utf_8_reach_every_page():
+    name = " · ".join(NAMES)
+    ways, reported = [(name, "Art"), ("Art", name)], {"closed": [f"{name} → Art"]}
+    rows = [
+        *ROWS,
+        row(name, 0, 1.0, 2.0, ways=ways, protocol="closed"),
+        row(name, 0, 1.0, 2.0, protocol="open"),
+    ]
+    frame = reproduction(rows, FIGURES, reported)
+    assert name in set(frame["name"]) and f"Art → {name}" in set(frame["direction"])
+    assert "not utf-8: \udce9" in frame.to_csv(index=False)
+    page = reproduction_markdown("Office-Home", frame, rows, FIGURES, reported)
+    for text in (page, reproduction_latex(frame, reported)):
+        assert "udce9" in text and "TPSNet" in text
 
 
 @pytest.mark.parametrize("name", [MARKUP, r"50% & $x_1$ #{a}~^\b", "[a] -- “b” <c>"])

@@ -5,6 +5,7 @@ of the form that the reader names.
 """
 
 import dataclasses
+import fcntl
 import json
 import os
 import reprlib
@@ -288,7 +289,7 @@ class RowFile:
     """The rows of an array of bytes in a file, read when they are asked for: it need not fit into memory.
 
     It is read, not mapped: Linux refuses a private map that is larger than the memory, and a map counts what
-    was read of it as the process's own.
+    was read of it as the process's own. As long as it is open, ``unread`` says that somebody reads it.
 
     Args:
         path: The file.
@@ -297,7 +298,7 @@ class RowFile:
         crcs: CRC-32 of each row, as it was written.
 
     Raises:
-        InputError: The file cannot be opened.
+        InputError: The file cannot be opened, or is just being removed.
     """
 
     def __init__(self, path: Path, start: int, shape: tuple[int, ...], crcs: np.ndarray) -> None:
@@ -308,6 +309,12 @@ class RowFile:
         except OSError as error:
             raise self._fault(error.strerror) from None
         weakref.finalize(self, os.close, self._number)
+        try:
+            fcntl.flock(self._number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise self._fault(error.strerror) from None
+        except OSError:  # a file system without locks, where ``unread`` says no
+            pass
 
     def __len__(self) -> int:
         return len(self.crcs)
@@ -351,6 +358,28 @@ class RowFile:
 
     def _fault(self, reason: str | None) -> InputError:
         return InputError(f"cannot read {self.path} ({reason}); start again, and it is made anew")
+
+
+@contextmanager
+def unread(path: Path) -> Iterator[bool]:
+    """Whether no process has a ``RowFile`` of a file; as long as the context lasts, none can be opened.
+
+    Where it cannot be written, or the file system has no locks, the answer is no.
+    """
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(number)
 
 
 def _checksum(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> str:

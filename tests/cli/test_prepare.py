@@ -1,6 +1,7 @@
 """``tpsnet prepare`` on known data sets: a download is compared with what was published, then decoded."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -115,6 +116,27 @@ def test_a_killed_call_goes_on_with_the_domains_that_are_left(root, capsys, monk
     assert before and before.items() < cached().items()
 
 
+def test_earlier_pictures_are_told_and_removed_when_asked(root, capsys):
+    """Domains that are not named keep all; the disk is stated before and after."""
+    pixels = root.parent / "cache" / "pixels"
+    assert call(capsys, "small", root)[0] == 0
+    for domain in ("art", "Real Life"):
+        Image.new("RGB", (40, 30), "green").save(root / "small_2016" / domain / "ant" / "1.png")
+    code, out, _ = call(capsys, "small", root)
+    told = r"beside them lie in the cache: \d\.\d kB of earlier pictures; --clean removes that"
+    assert code == 0 and re.fullmatch(told, out[2]) and len(list(pixels.glob("*.npy"))) == 4
+    code, out, _ = call(capsys, "small", root, "art", "--clean")
+    stated = re.escape(str(pixels)) + r": (\d+\.\d) kB before, (\d+\.\d) kB after"
+    before, after = re.fullmatch(stated, out[1]).groups()
+    assert code == 0 and float(before) > float(after) and len(list(pixels.glob("*.npy"))) == 3
+    assert "earlier pictures" in call(capsys, "small", root)[1][2]
+    shutil.rmtree(root / "small_2016/Real Life")
+    assert "of folders that are gone" in call(capsys, root / "small_2016", "art")[1][1]
+    assert call(capsys, root / "small_2016", "art", "--clean")[0] == 0
+    assert len(list(pixels.glob("*.npy"))) == 1
+    assert call(capsys, root / "small_2016", "art")[1] == ["art: 4 images of 2 classes"]
+
+
 def test_a_word_that_names_a_data_set_is_the_data_set(root, capsys, monkeypatch):
     monkeypatch.chdir(root)
     (root / "small_2016").rename(root / "small")
@@ -128,6 +150,20 @@ def test_a_word_that_names_a_data_set_is_the_data_set(root, capsys, monkeypatch)
     code, _, last = call(capsys, "smal", "small")
     assert code == 2 and "smal: cannot read this folder" in last
     assert call(capsys)[0] == 2
+
+
+def test_another_shape_of_a_data_set_has_its_names(tmp_path, capsys):
+    """Photos lie in two folders, a class has another spelling, and one folder is no class."""
+    root, few = tmp_path / "Sketchy", tmp_path / "few"
+    for place in ("photo/cow", "photo/no class", "extended_photo/jack_o_lantern", "sketch/cow"):
+        (root / place).mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(root / place / "1.png")
+    line = ["shape", "few", str(few), "--dataset", "sketchy"]
+    assert cli.main([*line, "--root", str(root)]) == 0
+    assert capsys.readouterr().out == "photo: 2 images\nsketch: 1 images\n"
+    assert sorted(p.name for p in (few / "photo").iterdir()) == ["cow", "jack-o-lantern"]
+    assert cli.main([*line[:2], str(tmp_path / "other"), *line[3:]]) == 2
+    assert "--dataset sketchy needs --root" in capsys.readouterr().err
 
 
 def test_all_of_office_31_passes(tmp_path, capsys, caplog):

@@ -20,6 +20,7 @@ from tpsnet.cli import reproduce
 from tpsnet.data import DATASETS
 
 CLASSES = ("Alarm_Clock", "Bike", "Chair", "Mug")
+EACH = 6  # images of a class; --few keeps five
 DOMAINS = ("Art", "Clipart", "Product", "Real World")
 PARTS = (
     "--rows",
@@ -36,9 +37,9 @@ PARTS = (
 
 @pytest.fixture(scope="session")
 def office_home(tmp_path_factory) -> Path:
-    """Four domains of four classes in Office-Home's own layout."""
+    """Four domains of four classes in Office-Home's own layout, with more images than ``--few`` keeps."""
     root = tmp_path_factory.mktemp("downloads") / "OfficeHomeDataset_10072016"
-    return write_tree(root, dict.fromkeys(DOMAINS, CLASSES), each=4).parent
+    return write_tree(root, dict.fromkeys(DOMAINS, CLASSES), each=EACH).parent
 
 
 @pytest.fixture
@@ -103,7 +104,10 @@ def test_a_sweep_that_is_killed_twice_ends_as_an_undisturbed_one(line, tmp_path,
 
 def test_a_whole_download_has_the_papers_figures_beside_it(line, tmp_path, monkeypatch, capsys):
     facts = DATASETS["office-home"].domains
-    short = {"classes": CLASSES, "domains": tuple(type(f)(f.name, f.known_as, 16) for f in facts)}
+    short = {
+        "classes": CLASSES,
+        "domains": tuple(type(f)(f.name, f.known_as, len(CLASSES) * EACH) for f in facts),
+    }
     monkeypatch.setitem(DATASETS, "office-home", dataclasses.replace(DATASETS["office-home"], **short))
     run = [
         a
@@ -117,10 +121,12 @@ def test_a_whole_download_has_the_papers_figures_beside_it(line, tmp_path, monke
     assert set(frame["origin"]) == {"here", "paper"} and "mean of 2" in set(frame["direction"])
     assert not set(frame.query("origin == 'here'")["direction"]) & {"mean"}
     assert r"\toprule" in (tmp_path / "run" / "results.tex").read_text()
-    capsys.readouterr()
+    assert "Art: 24 images" in capsys.readouterr().out
     few = [*run[:5], str(tmp_path / "few"), *run[6:], "--few"]
     assert cli.main(few) == 0 and "89.53" not in (tmp_path / "few" / "results.md").read_text()
-    assert "Art: 16 images" in capsys.readouterr().out
+    assert "Art: 20 images" in capsys.readouterr().out
+    cards = [d["card"] for row in results(tmp_path / "few").values() for d in row["directions"]]
+    assert max(card["n_query"] for card in cards) == max(card["n_gallery"] for card in cards) == 20
     other = tmp_path / "other"
     shutil.copytree(run[3], other)
     assert cli.main([*few[:3], str(other), *few[4:]]) == 2
@@ -134,7 +140,7 @@ def test_training_starts_from_a_preset_on_a_tree_of_its_data_set(office_home, tm
     config = json.loads((run / "config.json").read_text())
     assert config["pair"] == ["Art", "Clipart"] and config["source"]["dataset"] == "office-home"
     rows = json.loads((run / "scores.json").read_text())["rows"]
-    assert rows[-1]["name"] == "TPSNet" and rows[-1]["directions"][0]["card"]["n_query"] == 16
+    assert rows[-1]["name"] == "TPSNet" and rows[-1]["directions"][0]["card"]["n_query"] == 24
     assert "P@15" in rows[-1]["directions"][0]["metrics"]
 
 
@@ -151,7 +157,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(line, office_home, tmp_path, c
     half = shutil.copytree(office_home, tmp_path / "half")
     shutil.rmtree(half / "OfficeHomeDataset_10072016" / "Product")
     torn = shutil.copytree(office_home, tmp_path / "torn")
-    next((torn / "OfficeHomeDataset_10072016" / "Art" / "Mug").iterdir()).write_bytes(b"half")
+    for name in ("0.png", "1.png"):  # --few leaves out one image of six
+        (torn / "OfficeHomeDataset_10072016" / "Art" / "Mug" / name).write_bytes(b"half")
     for arguments, message in (
         (plain, "this Office-Home is not whole, see above; get it from"),
         (changed(line(run), root=str(tmp_path / "nowhere")), "nowhere"),
@@ -170,7 +177,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(line, office_home, tmp_path, c
         error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith("tpsnet: ") and message in error and not run.exists(), error
     few = changed([a for a in line(run, "--few") if a != "--any-count"], root=str(torn))
-    assert cli.main(few) == 2 and "1 images cannot be used" in capsys.readouterr().err
+    assert cli.main(few) == 2 and "images cannot be used" in capsys.readouterr().err
     assert not (run / "rows.jsonl").exists()
 
 

@@ -111,7 +111,7 @@ KILLED = {  # the function, the call of it, and how many blocks are finished by 
     "before the second line": ("Block.line", 2, 1),
     "before the last line": ("Block.line", 3, 2),
     "before the disk has all": ("os.fsync", 1, 3),
-    "before it has its name": ("Path.replace", 2, 3),
+    "before it has its name": ("Path.replace", 3, 3),
 }
 
 

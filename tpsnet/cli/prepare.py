@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from annotated_types import Interval
@@ -18,6 +18,7 @@ from tpsnet.data import (
     disk_need,
     embedded_root,
     image_folder,
+    left_behind,
     load_images,
     write_shape,
 )
@@ -46,6 +47,9 @@ class Prepare(Settings):
     """Side of the decoded images in pixels: the image size of the CLIP to be used."""
     check: bool = False
     """Read all files and all decoded pixels again: what is not as recorded is named, and decoded anew."""
+    clean: bool = False
+    """Then remove from the cache what else these folders have in it (earlier pictures, other sizes), and what
+    is of folders that are gone. What a process builds or reads stays."""
     spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:
@@ -59,17 +63,23 @@ class Prepare(Settings):
             )
         if dataset:
             _compare(dataset, root, names)
-        skipped = 0
+        skipped, loaded = 0, []
         domains = image_folder(root, names or None, self.spelling, dataset).values()
         need = sum(disk_need(domain, self.size) for domain in domains)
         told = check_room(root, need)
         if need >= TOLD:
             print(printable(told), flush=True)
         for domain in domains:
-            kept, _ = load_images(domain, self.size, check=self.check)
+            kept, images = load_images(domain, self.size, check=self.check)
+            loaded.append(images)  # open, so that it is not removed
             counts = f"{len(kept)} images of {len(domain.labels.unique())} classes"
             print(printable(f"{domain.name}: {counts}"), flush=True)
             skipped += len(domain) - len(kept)
+        rest = left_behind(domains, self.size)
+        if self.clean:
+            print(printable(rest.remove()))
+        elif besides := rest.described():
+            print(f"beside them lie in the cache: {besides}; --clean removes that")
         if skipped:
             raise InputError(f"{root}: {skipped} images cannot be used; mend or remove those named above")
 
@@ -91,13 +101,19 @@ class WriteShape(Settings):
     """The tree's root; it must not exist."""
     root: Path | None = None
     """The folder that holds the domains; by default the embedded images."""
+    dataset: Literal[tuple(DATASETS)] | None = None
+    """Which of the known data sets lies in root, in any layout in which it is passed on; domains and classes
+    are then called as it has them."""
     seed: Seed = 0
     """Seed of what is kept."""
     spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:
         """Print the counts of each domain."""
-        domains = image_folder(self.root or embedded_root(), spelling=self.spelling)
+        if self.dataset and not self.root:
+            raise InputError(f"--dataset {self.dataset} needs --root, the folder that it lies in")
+        known = DATASETS[self.dataset] if self.dataset else None
+        domains = image_folder(self.root or embedded_root(), spelling=self.spelling, dataset=known)
         counts = write_shape(domains, self.folder, self.shape, self.seed)
         for name, number in counts.items():
             print(printable(f"{name}: {number} images"))

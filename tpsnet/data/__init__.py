@@ -2,7 +2,7 @@
 
 from tpsnet.data.augment import Augment, AugmentConfig
 from tpsnet.data.batches import PairedBatches
-from tpsnet.data.cache import decoded_images, disk_need, load_images
+from tpsnet.data.cache import decoded_images, disk_need, left_behind, load_images
 from tpsnet.data.datasets import DATASETS, Dataset, Differences, DomainFacts, differences
 from tpsnet.data.decode import decode, decoded, resized
 from tpsnet.data.embedded import embedded_root, embedded_unseen
@@ -42,6 +42,7 @@ __all__ = [
     "embedded_unseen",
     "image_folder",
     "label",
+    "left_behind",
     "listed",
     "load_images",
     "load_pair",

@@ -2,7 +2,8 @@
 
 An entry of the cache is ``KEY.npy``, an ordinary array of the pixels of the kept images, and ``KEY.journal``,
 a line for each finished block of 256 images: the hashes of their files, the CRC-32 of the pixels of each, and
-why images were left out. While it is built, the array is called ``KEY.part``. Who builds holds ``KEY.lock``.
+why images were left out. While it is built, the array is called ``KEY.part``. Who builds holds ``KEY.lock``,
+who reads holds a shared lock of the array itself, and who removes an entry holds both.
 """
 
 import json
@@ -10,7 +11,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import islice, takewhile
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 from tpsnet.data.home import MEND_CACHE
 from tpsnet.errors import InputError
 from tpsnet.escape import printable
-from tpsnet.io import RowFile, read_text, write_text
+from tpsnet.io import RowFile, read_text, unread, write_text
 from tpsnet.paths import remove, sweep
 
 BLOCK = 256  # images
@@ -197,6 +198,25 @@ class Entry:
         facts = {"descr": "|u1", "fortran_order": False, "shape": (n, *self.shape)}
         np.lib.format.write_array_header_1_0(head, facts)
         return head.getvalue()
+
+    def discard(self) -> bool:
+        """Remove it, unless a process builds or reads it; killed amid that, it is removed by the next call.
+
+        Returns:
+            Whether nothing of it is left.
+        """
+        lock = FileLock(self.lock, timeout=0)
+        try:
+            lock.acquire()
+        except OSError:  # also that another process holds it
+            return False
+        try:
+            with unread(self.array) if self.array.exists() else nullcontext(True) as free:
+                if free:
+                    self._clear()
+        finally:
+            lock.release()
+        return not any(file.exists() for file in (self.array, self.part, self.journal))
 
     def _clear(self) -> None:
         for file in (self.array, self.part, self.journal):

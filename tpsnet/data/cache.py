@@ -6,7 +6,7 @@ How pixels lie on disk, and how a killed build goes on, is in ``blocks``.
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from PIL import UnidentifiedImageError
 from tpsnet.data.blocks import Entry, Older, Pixels
 from tpsnet.data.decode import decoded, resized
 from tpsnet.data.digests import Record
-from tpsnet.data.home import cache_home, check_room
+from tpsnet.data.home import check_room, pixels_home
+from tpsnet.data.leftovers import LeftBehind
 from tpsnet.data.reading import content, counted, digest, in_threads, passing
 from tpsnet.errors import InputError
 from tpsnet.escape import printable
@@ -67,9 +68,9 @@ def load_images(domain: Domain, size: int | Resize, *, check: bool = False) -> t
     if found is None:
         if check and entry.array.exists():
             log.warning("%s: its pixels are damaged; decoding anew", printable(entry.array))
-        found = _build(entry, domain, record.built.get(_way(how), key), how, check)
-        record.built[_way(how)] = key
-        record.save()
+        record.begin(key)
+        found = _build(entry, domain, record.held.built.get(_way(how), key), how, check)
+    record.use(_way(how), key)
     rows, skipped = found
     for index, reason in skipped.items():
         log.warning("skipped %s: %s", printable(domain.paths[index]), printable(reason))
@@ -91,6 +92,17 @@ def disk_need(domain: Domain, size: int | Resize) -> int:
     return 0 if entry.read() else entry.missing
 
 
+def left_behind(domains: Iterable[Domain], size: int | Resize) -> LeftBehind:
+    """What lies in the cache beside the entries that ``load_images`` has given last of these domains.
+
+    Args:
+        domains: The domains, in the way in which they were loaded.
+        size: As ``load_images`` was asked for.
+    """
+    way = _way(Resize(size) if isinstance(size, int) else size)
+    return LeftBehind([Record(domain) for domain in domains], way)
+
+
 def _way(how: Resize) -> str:
     return f"{DECODE_VERSION} {how}"
 
@@ -100,7 +112,7 @@ def _key(digests: list[bytes], how: Resize) -> str:
 
 
 def _entry(key: str, digests: list[bytes], how: Resize) -> Entry:
-    return Entry(cache_home() / "pixels", key, digests, (3, *how.sides))
+    return Entry(pixels_home(), key, digests, (3, *how.sides))
 
 
 def decoded_images(domain: Domain, how: Resize) -> tuple[Domain, Images]:

@@ -8,12 +8,15 @@ Not noticed by size and times, but by a check: what a disk has lost, and what wa
 that does not keep times, or after somebody had set the clock back.
 """
 
+import errno
 import hashlib
 import logging
 import os
 import time
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
 import torch
@@ -36,6 +39,32 @@ ABSENT = (-1, -1, -1)
 log = logging.getLogger("tpsnet")
 
 
+@dataclass(frozen=True)
+class Held:
+    """Which entries of the cache are of a folder.
+
+    Attributes:
+        built: The newest, by what else it depends on.
+        older: Others that were begun or built before.
+        folder: The folder, percent-encoded as it may be no UTF-8; empty where a record does not tell.
+    """
+
+    built: dict[str, str] = field(default_factory=dict)
+    older: list[str] = field(default_factory=list)
+    folder: str = ""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the folder is known, and is not there."""
+        if not self.folder:
+            return False
+        try:
+            os.stat(unquote_to_bytes(self.folder))  # noqa: PTH116
+        except OSError as error:  # others tell of a disk that does not answer
+            return error.errno in (errno.ENOENT, errno.ENOTDIR)
+        return False
+
+
 class Record:
     """The hashes of the files of one folder, as they were read last; a file in the cache for each folder.
 
@@ -44,16 +73,17 @@ class Record:
 
     Attributes:
         known: Size and times, and the hash, by path below the folder.
-        built: The newest cache of the folder, by what else it depends on.
+        held: The entries of the cache that are of the folder.
     """
 
     def __init__(self, domain: Domain) -> None:
         common = os.path.commonpath([path.parent for path in domain.paths])
         self.domain, self.names = domain, [str(path).removeprefix(common) for path in domain.paths]
-        place = hashlib.blake2b(os.fsencode(os.path.abspath(common)), digest_size=16).hexdigest()  # noqa: PTH100
-        self.file = cache_home() / "digests" / f"{place}.safetensors"
+        self.folder = os.fsencode(os.path.abspath(common))  # noqa: PTH100
+        place = hashlib.blake2b(self.folder, digest_size=16).hexdigest()
+        self.file = _home() / f"{place}.safetensors"
         self.known: dict[str, tuple[Stat, bytes]] = {}
-        self.built: dict[str, str] = {}
+        self.held = Held()
         with suppress(InputError, KeyError, ValueError):  # absent or of another version: files are read again
             self._load()
 
@@ -92,8 +122,25 @@ class Record:
                 "%s: its bytes are not those that were decoded before", printable(self.domain.paths[i])
             )
 
-    def save(self) -> None:
-        """Write it, where that is possible: without it, files are read again."""
+    def begin(self, key: str) -> None:
+        """Write down that an entry of the folder is being built."""
+        self.save(Held(older=[key]))
+
+    def use(self, way: str, key: str) -> None:
+        """Write down which entry holds the folder as it is, and what else it depends on."""
+        if self.held.built.get(way) != key or not self.held.folder:
+            self.save(Held({way: key}))
+
+    def save(self, more: Held | None = None) -> None:
+        """Write it, where that is possible: without it, files are read again.
+
+        Args:
+            more: Entries to add; those that others have added meanwhile stay.
+        """
+        parts = [self.held, *_held(self.file), *([more] if more else [])]
+        built = {way: key for part in parts for way, key in part.built.items()}
+        named = {key for part in parts for key in (*part.built.values(), *part.older)}
+        self.held = Held(built, sorted(named - {*built.values()}), quote_from_bytes(self.folder))
         stats, digests = zip(*self.known.values(), strict=True) if self.known else ((), ())
         tensors = {
             "names": _bytes(os.fsencode("\0".join(self.known))),
@@ -101,16 +148,33 @@ class Record:
             "digests": _bytes(b"".join(digests)),
         }
         with suppress(InputError):
-            write_tensors(self.file, tensors, {"built": self.built})
+            write_tensors(self.file, tensors, asdict(self.held))
 
     def _load(self) -> None:
-        tensors, meta = read_tensors(self.file)
-        names = os.fsdecode(tensors["names"].numpy().tobytes()).split("\0")
+        tensors, held = read_tensors(self.file, kind=Held)
+        joined = tensors["names"].numpy().tobytes()
+        names = os.fsdecode(joined).split("\0") if joined else []  # all files may be fresh
         hashes = tensors["digests"].numpy().tobytes()
         each = [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
         stats = map(tuple, tensors["stats"].tolist())
         known = dict(zip(names, zip(stats, each, strict=True), strict=True))
-        self.known, self.built = known, dict(meta["built"])
+        self.known, self.held = known, held
+
+
+def all_held() -> dict[Path, Held]:
+    """The entries of every folder that has a record, by the file of the record."""
+    return {file: held for file in sorted(_home().glob("*.safetensors")) for held in _held(file)}
+
+
+def _home() -> Path:
+    return cache_home() / "digests"
+
+
+def _held(file: Path) -> list[Held]:
+    """What a record holds, if it is there and whole."""
+    with suppress(InputError):
+        return [read_tensors(file, kind=Held)[1]]
+    return []
 
 
 def _stat(path: Path) -> Stat:

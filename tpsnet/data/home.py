@@ -26,6 +26,11 @@ def cache_home() -> Path:
     raise InputError("no home folder is known to keep a cache in; set TPSNET_CACHE to a folder")
 
 
+def pixels_home() -> Path:
+    """Where decoded images lie."""
+    return cache_home() / "pixels"
+
+
 def check_room(what: str, need: int) -> str:
     """The need of the cache for space beside what its disk has free, in words.
 

@@ -1,7 +1,5 @@
 """Pages of results in Markdown: baselines beside methods, mean ± std over seeds, protocol under numbers."""
 
-import pandas as pd
-
 from tpsnet.report.comparison import comparison_markdown
 from tpsnet.report.differences import shortfalls, strongest
 from tpsnet.report.missing import with_missing
@@ -12,9 +10,6 @@ from tpsnet.report.results import results_markdown
 from tpsnet.report.rows import check_row, read_scores
 from tpsnet.report.universal import universal_markdown
 from tpsnet.report.zero_shot import zero_shot_markdown
-
-# Where pyarrow is installed pandas would keep texts in Arrow, which has no names that are no UTF-8.
-pd.set_option("mode.string_storage", "python")
 
 __all__ = [
     "AS_EMBEDDED",

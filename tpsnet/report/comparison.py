@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tpsnet.evaluation import Scores
-from tpsnet.report.parts import table
+from tpsnet.report.parts import table, with_any_names
 from tpsnet.report.published import published
 
 COLUMNS = ["mAP", "P@1", "H-score"]
 
 
+@with_any_names
 def comparison_markdown(
     scores: Mapping[str, Mapping[str, Scores]], reranked: Mapping[str, Mapping[str, Scores]] | None = None
 ) -> str:

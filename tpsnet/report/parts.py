@@ -16,7 +16,12 @@ AS_EMBEDDED = "as embedded"
 WHICH = ("name", "trained", "seed", "pair", "protocol", "query", "gallery", "kind")
 COLUMNS = (*WHICH, "ranking", "metric", "value")
 
+# Stands above what makes frames out of names; what is made of those frames keeps their storage. Where pyarrow
+# is installed pandas would keep texts in Arrow, which has no names that are no UTF-8.
+with_any_names = pd.option_context("mode.string_storage", "python")
 
+
+@with_any_names
 def tidy(rows: Iterable[dict]) -> pd.DataFrame:
     """One line for each value of each row, direction and ranking.
 

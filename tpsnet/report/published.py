@@ -6,10 +6,12 @@ import pandas as pd
 
 from tpsnet.evaluation import in_order
 from tpsnet.io import read_json
+from tpsnet.report.parts import with_any_names
 
 TOLD = ("dataset", "split", "protocol", "source", "backbone", "settings", "hours", "gpu")
 
 
+@with_any_names
 def published(dataset: str | None = None, protocol: str | None = None) -> pd.DataFrame:
     """One line per figure: name, direction, metric, value, and what its paper tells of it.
 

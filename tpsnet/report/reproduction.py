@@ -10,7 +10,7 @@ import pandas as pd
 
 from tpsnet.escape import escape_latex, escape_markdown
 from tpsnet.evaluation import in_order
-from tpsnet.report.parts import AS_EMBEDDED, by_ranking, made_with, protocol, table, tidy
+from tpsnet.report.parts import AS_EMBEDDED, by_ranking, made_with, protocol, table, tidy, with_any_names
 
 HERE, PAPER = "here", "paper"
 MEAN = "mean"  # over all directions that are reported
@@ -31,6 +31,7 @@ class Sheet:
     cells: pd.DataFrame
 
 
+@with_any_names
 def reproduction(
     rows: Sequence[dict], figures: pd.DataFrame, reported: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
@@ -104,6 +105,7 @@ def _cells(frame: pd.DataFrame, reported: Sequence[str]) -> pd.DataFrame:
     )
 
 
+@with_any_names
 def reproduction_markdown(
     title: str,
     frame: pd.DataFrame,
@@ -150,6 +152,7 @@ def receipt(figures: pd.DataFrame) -> pd.DataFrame:
     return told.rename(columns={"gpu": "GPU", "differs": "what differs"})
 
 
+@with_any_names
 def reproduction_latex(frame: pd.DataFrame, reported: Mapping[str, Sequence[str]]) -> str:
     """The same tables for a paper, with the package booktabs; a table for each protocol and metric."""
     return "\n".join(_latex(sheet) for sheet in sheets(frame, reported))
