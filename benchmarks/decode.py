@@ -20,7 +20,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import open_clip
 import torch
 import tyro
 from PIL import Image
@@ -28,6 +27,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import InterpolationMode, v2
 
+from tools.timing import random_clip
 from tpsnet.backbone import embed_all, load_backbone
 from tpsnet.data import cache_home, decode, image_folder, load_images, resized
 from tpsnet.evaluation import rank
@@ -145,8 +145,7 @@ def pools(paths: tuple[Path, ...]) -> None:
 
 def step(images: Images) -> None:
     """Print how much of a training step of ViT-B/16 is computing, and how long reading a batch takes."""
-    clip = open_clip.create_model("ViT-B-16", pretrained=None)
-    tower, batch = clip.visual, 8
+    tower, batch = random_clip("ViT-B-16").tower, 8
 
     def compute(pixels: torch.Tensor) -> None:
         tower(pixels).square().mean().backward()
@@ -192,8 +191,10 @@ def stage(name: str, root: Path) -> tuple[float, int]:
 
 def apart(name: str, root: Path) -> tuple[float, int]:
     """``stage`` in a process of its own."""
-    command = [sys.executable, __file__, "--stage", name, str(root)]
-    seconds, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-2:]
+    command = [sys.executable, "-m", "benchmarks.decode", "--stage", name, str(root)]
+    project = Path(__file__).parents[1]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=project).stdout
+    seconds, peak = told.split()[-2:]
     return float(seconds), int(peak)
 
 
