@@ -10,7 +10,7 @@ from torchvision.models import resnet50
 
 from tpsnet.backbone import LayerRates, TowerConfig, layer_groups, layers, load_backbone, lock, running
 from tpsnet.backbone.moco import MoCo
-from tpsnet.backbone.tower import Encoder
+from tpsnet.backbone.tower import Encoder, in_bfloat16
 from tpsnet.errors import InputError
 
 BATCH = 10
@@ -286,3 +286,13 @@ def test_locked_layers_have_no_gradient_and_no_group(backbone):
         InputError, match=rf"^locked = {len(found)}: this image tower has {len(found)} layers"
     ):
         lock(backbone.tower, LayerRates(locked=len(found)))
+
+
+def test_in_bfloat16_running_means_are_not_rounded(rng):
+    """Of pixels near a mean that bfloat16 has not, the rounding of the pixels themselves averages out."""
+    norm = torch.nn.BatchNorm2d(3).eval()
+    norm.running_mean.fill_(8.03)
+    norm.running_var.fill_(0.01)
+    tower = torch.nn.Sequential(torch.nn.Identity(), norm)
+    x = 8.03 + 0.1 * torch.randn(1, 3, 200, 200, generator=rng)
+    assert in_bfloat16(tower, x).float().mean() == pytest.approx(float(tower(x).mean()), abs=0.02)

@@ -131,6 +131,10 @@ def test_a_whole_download_has_the_papers_figures_beside_it(line, tmp_path, monke
     shutil.copytree(run[3], other)
     assert cli.main([*few[:3], str(other), *few[4:]]) == 2
     assert "links to images of another folder" in capsys.readouterr().err
+    more = [a for a in few if a not in ("--pairs", "Art:Real")]
+    assert cli.main(more) == 0 and len(results(tmp_path / "few")) == 6 * len(cards) // 2
+    shutil.rmtree(tmp_path / "few" / "images" / "Product")
+    assert cli.main(more) == 2 and "images was made without Product" in capsys.readouterr().err
 
 
 def test_training_starts_from_a_preset_on_a_tree_of_its_data_set(office_home, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """A build that is killed, or meets a full disk or another builder: it has the bytes of an unbroken one."""
 
+import errno
 import logging
 import os
 import shutil
@@ -191,6 +192,24 @@ def test_one_waits_for_another_process_and_takes_what_it_has_made(domain, cache,
         logging.getLogger("tpsnet").removeHandler(handler)
     assert warned == ["another process decodes art; waiting for it"] and not count_decoded
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("ending", ["npy", "journal"])
+def test_a_fault_that_may_pass_costs_no_decoded_image(domain, cache, monkeypatch, ending):
+    """Too many open files, a network disk that does not answer."""
+    load_images(domain, 16)
+    before, opened = contents(cache), Path.open
+
+    def faulty(path, *how, **options):
+        if path.name.endswith(ending):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *how, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", faulty)
+        with pytest.raises(InputError, match=rf"{ending}: cannot be read now \(Too many open files\)"):
+            load_images(domain, 16)
+    assert contents(cache) == before
 
 
 def test_an_open_cache_outlives_its_removal(domain, cache):

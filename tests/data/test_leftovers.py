@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from caches import cache_files, contents, pixel_file
+from caches import HEADER, IMAGE_BYTES, cache_files, contents, largest_file, pixel_file
 from filelock import FileLock
 from PIL import Image
 
-from tpsnet.data import cache as cache_module
 from tpsnet.data import image_folder, left_behind, load_images
 from tpsnet.data.digests import Record
 from tpsnet.data.home import in_bytes
@@ -70,7 +69,7 @@ def test_other_sizes_and_ways_of_resizing_are_told_and_removed(root, cache):
     load_images(art(root), 16)
     load_images(art(root), Resize(16, "squash"))
     rest = left_behind([art(root)], 12)
-    assert rest.described() == f"{size(cache, new)} in other sizes"
+    assert rest.described() == f"{size(cache, new)} in other sizes or ways of resizing"
     rest.remove()
     assert len(npy(cache)) == 1 and len(load_images(art(root), 12)[1]) == 6
 
@@ -83,6 +82,30 @@ def test_a_domain_that_is_not_named_keeps_all(tree, cache):
             load_images(domain, side)
     left_behind([domains["art"]], 16).remove()
     assert len(npy(cache)) == 3
+
+
+def test_other_classes_of_the_same_folder_keep_theirs(tree, cache, count_decoded):
+    """A data set and its subset, as DomainNet and its seven classes, lie in one folder."""
+    root = tree({"art/ant": 3, "art/bee": 3, "art/cow": 2})
+    whole = image_folder(root)["art"]
+    part = whole.subset(range(6))
+    load_images(whole, 16)
+    count_decoded.clear()
+    load_images(part, 16)
+    assert not count_decoded  # copied from the whole
+    for domain in (whole, part):
+        rest = left_behind([domain], 16)
+        assert rest.described() == ""
+        rest.remove()
+    assert len(npy(cache)) == 2
+    edit(root)
+    load_images(part, 16)
+    assert left_behind([part], 16).described().endswith("of earlier pictures")
+    left_behind([part], 16).remove()
+    assert len(npy(cache)) == 2
+    load_images(part, 12)
+    left_behind([part], 12).remove()
+    assert len(npy(cache)) == 2
 
 
 def test_what_is_of_folders_that_are_gone_is_removed_with_its_record(root, cache, tmp_path):
@@ -220,17 +243,8 @@ def test_a_killed_removal_is_ended_by_the_next(root, cache, tmp_path, calls, mon
     assert len(cache_files(cache)) == 2 and len(list((cache / "digests").iterdir())) == 1
 
 
-def test_an_entry_that_was_begun_and_never_finished_is_removed(root, cache, blocks, monkeypatch):
-    calls, resized = [], cache_module.resized
-
-    def interrupted(image, how):
-        calls.append(how)
-        if len(calls) > 4:
-            raise KeyboardInterrupt
-        return resized(image, how)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cache_module, "resized", interrupted)
+def test_an_entry_that_was_begun_and_never_finished_is_removed(root, cache, blocks):
+    with largest_file(HEADER + 4 * IMAGE_BYTES), pytest.raises(InputError, match="what is finished is kept"):
         load_images(art(root), 16)
     assert any(name.endswith(".part") for name in cache_files(cache))
     edit(root)
@@ -298,7 +312,8 @@ def test_two_processes_name_their_entries_in_one_record(root, cache):
     second.use("other", "2" * 32)
     first.use("one", "3" * 32)
     held = Record(art(root)).held
-    assert held.built["one"] == "3" * 32 and held.built["other"] == "2" * 32 and held.older == ["1" * 32]
+    found = {name.partition("/")[0]: key for name, key in held.built.items()}
+    assert found["one"] == "3" * 32 and found["other"] == "2" * 32 and held.older == ["1" * 32]
 
 
 def test_a_file_that_is_being_removed_cannot_be_opened(root, cache):

@@ -48,6 +48,21 @@ def test_an_image_finds_its_neighbours_in_the_other_domain(trained):
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5] and hits[0].name == "bee"
 
 
+def test_a_query_leaves_nothing_in_the_cache_of_its_folder(trained, tmp_path, monkeypatch):
+    run, root = trained
+    monkeypatch.setenv("TPSNET_CACHE", str(tmp_path))
+    search(run, root / "flat" / "bee" / "3.png", k=1)
+    assert not list(tmp_path.rglob("*.npy")) and not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_query_that_is_no_image_is_one_line(trained, tmp_path):
+    broken = tmp_path / "flat" / "broken.png"
+    broken.parent.mkdir()
+    broken.write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"broken\.png: not an image, .*; give another image$"):
+        search(trained[0], broken, k=1)
+
+
 def test_the_searched_domain_follows_the_query(trained):
     run, root = trained
     there = search(run, root / "flat" / "ant" / "1.png", k=1)

@@ -82,7 +82,7 @@ def named_weights(model: str, pretrained: str | None) -> Weights:
 
 
 def _fetched(model: str, name: str, tag: dict) -> Path:
-    """The one place where something is downloaded."""
+    """The one place where weights are downloaded."""
     try:
         _check_network(tag)
         return Path(open_clip.download_pretrained(tag))

@@ -48,8 +48,9 @@ class Prepare(Settings):
     check: bool = False
     """Read all files and all decoded pixels again: what is not as recorded is named, and decoded anew."""
     clean: bool = False
-    """Then remove from the cache what else these folders have in it (earlier pictures, other sizes), and what
-    is of folders that are gone. What a process builds or reads stays."""
+    """Then remove from the cache what else these classes of these folders have in it: earlier pictures, and
+    pixels in another size than --size or of a CLIP that resizes otherwise. So is what is of folders that are
+    gone, or on a disk that is not mounted. What a process builds or reads stays."""
     spelling: tyro.conf.OmitArgPrefixes[Spelling] = field(default_factory=Spelling)
 
     def __call__(self) -> None:

@@ -73,11 +73,13 @@ class Reproduce(Settings):
             self._embedded(preset, name, folder)
             return
         asked = self._asked(preset)
-        domains, whole = self._images(asked)
+        names = _domains(asked)
+        # A later call may ask for other pairs: the tree of few images holds all domains that are there.
+        domains, whole = self._images(asked.source, _domains(preset) if self.few else names, names)
         if self.few:
-            asked = dataclasses.replace(asked, source=_few(asked.source, domains, folder))
+            asked = dataclasses.replace(asked, source=_few(asked.source, domains, folder, names))
         resizes = dict.fromkeys(asked.backbone_of(sweep).backbone().resize for sweep in asked.every_sweep)
-        domains = image_folder(asked.source.root, list(domains), dataset=asked.source.known)
+        domains = image_folder(asked.source.root, names, dataset=asked.source.known)
         for resize in resizes:
             self._decode(domains, resize)
         self.machines.check()
@@ -140,12 +142,13 @@ class Reproduce(Settings):
         log.warning("left out, for want of --moco %s: %s", file, names)
         return None
 
-    def _images(self, asked: Preset) -> tuple[dict[str, Domain], bool]:
-        """The domains, and whether they are the published ones."""
-        source, dataset = asked.source, asked.source.known
-        names = list(dict.fromkeys(name for pair in asked.directions for name in pair))
+    def _images(
+        self, source: Source, names: Sequence[str], needed: Sequence[str]
+    ) -> tuple[dict[str, Domain], bool]:
+        """The domains of these names that are there, and whether they are the published ones."""
+        dataset = source.known
         found, differ = compared(dataset, source.root, names)
-        if gone := [name for name in names if name not in found]:
+        if gone := [name for name in needed if name not in found]:
             raise InputError(f"{source.root}: no domain {gone[0]!r} of {dataset.title}; {dataset.source}")
         if differ.lacking and not (self.any_count or self.few):
             raise InputError(
@@ -165,7 +168,11 @@ class Reproduce(Settings):
             raise InputError(f"{lost} images cannot be used; mend those named above, or try with --any-count")
 
 
-def _few(source: Source, domains: Mapping[str, Domain], folder: Path) -> Source:
+def _domains(preset: Preset) -> list[str]:
+    return list(dict.fromkeys(name for pair in preset.directions for name in pair))
+
+
+def _few(source: Source, domains: Mapping[str, Domain], folder: Path, needed: Sequence[str]) -> Source:
     """Links to five images a class, made once."""
     root = folder / "images"
     if not root.exists():
@@ -173,6 +180,8 @@ def _few(source: Source, domains: Mapping[str, Domain], folder: Path) -> Source:
     first = next(root.glob("*/*/*"))
     if not first.resolve().is_relative_to(user_path(source.root).resolve()):
         raise InputError(f"{root} holds links to images of another folder; remove it or choose another --run")
+    if gone := [name for name in needed if not (root / name).is_dir()]:
+        raise InputError(f"{root} was made without {gone[0]}; remove it or choose another --run")
     return dataclasses.replace(source, root=root)
 
 

@@ -2,7 +2,7 @@
 
 from tpsnet.data.augment import Augment, AugmentConfig
 from tpsnet.data.batches import PairedBatches
-from tpsnet.data.cache import decoded_images, disk_need, left_behind, load_images
+from tpsnet.data.cache import decoded_image, decoded_images, disk_need, left_behind, load_images
 from tpsnet.data.datasets import DATASETS, Dataset, Differences, DomainFacts, differences
 from tpsnet.data.decode import decode, decoded, resized
 from tpsnet.data.embedded import embedded_root, embedded_unseen
@@ -35,6 +35,7 @@ __all__ = [
     "compared",
     "decode",
     "decoded",
+    "decoded_image",
     "decoded_images",
     "differences",
     "disk_need",

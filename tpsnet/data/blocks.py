@@ -22,9 +22,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from tpsnet.data.home import MEND_CACHE
+from tpsnet.data.reading import passing
+from tpsnet.data.walk import LASTING
 from tpsnet.errors import InputError
 from tpsnet.escape import printable
-from tpsnet.io import RowFile, read_text, unread, write_text
+from tpsnet.io import RowFile, unread, write_text
 from tpsnet.paths import remove, sweep
 
 BLOCK = 256  # images
@@ -76,23 +78,29 @@ class Entry:
 
         Args:
             check: Whether to compare every block with its CRC.
+
+        Raises:
+            InputError: The array is there, and cannot be opened for a reason that may pass.
         """
         blocks = self._blocks()
         crcs = np.array([crc for block in blocks for crc in block.crcs], np.uint32)
         head = self._header(len(crcs))
         try:
-            if BLOCK * len(blocks) < len(self.digests):
-                return None
             with self.array.open("rb") as file:
                 whole = file.read(len(head)) == head and file.seek(0, 2) == len(head) + crcs.size * self.row
-            if not whole:
+        except OSError as error:
+            if error.errno in LASTING:
                 return None
+            raise passing(self.array, error.strerror) from None  # else hours of decoding would be thrown away
+        if not whole or BLOCK * len(blocks) < len(self.digests):
+            return None
+        try:
             rows = RowFile(self.array, len(head), self.shape, crcs)
             firsts = range(0, len(crcs), BLOCK) if check else (0, max(0, len(crcs) - BLOCK))
             for first in firsts:
                 if rows.damaged(np.arange(first, min(first + BLOCK, len(crcs)))):
                     return None
-        except (OSError, InputError):
+        except InputError:
             return None
         return rows, {int(i): reason for block in blocks for i, reason in block.skipped.items()}
 
@@ -262,9 +270,11 @@ class Older:
 def _lines(journal: Path) -> Iterator[Block]:
     """The blocks of a journal, as far as its lines are whole."""
     try:
-        lines = read_text(journal).split("\n")
-    except InputError:
-        return
+        lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        if error.errno in LASTING:
+            return
+        raise passing(journal, error.strerror) from None
     for line in lines[:-1]:  # the last is empty, or cut by a kill
         check, _, text = line.partition(" ")
         if check != f"{zlib.crc32(text.encode()):08x}":

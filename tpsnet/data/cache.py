@@ -69,7 +69,7 @@ def load_images(domain: Domain, size: int | Resize, *, check: bool = False) -> t
         if check and entry.array.exists():
             log.warning("%s: its pixels are damaged; decoding anew", printable(entry.array))
         record.begin(key)
-        found = _build(entry, domain, record.held.built.get(_way(how), key), how, check)
+        found = _build(entry, domain, record.before(_way(how)) or key, how, check)
     record.use(_way(how), key)
     rows, skipped = found
     for index, reason in skipped.items():
@@ -129,6 +129,18 @@ def decoded_images(domain: Domain, how: Resize) -> tuple[Domain, Images]:
             kept.append(index)
             pixels.append(found[None])
     return domain.subset(kept), Images(domain.name, torch.from_numpy(np.concatenate(pixels)))
+
+
+def decoded_image(path: Path, how: Resize) -> Images:
+    """One image by itself, as ``load_images`` decodes it; nothing is written to the cache.
+
+    Raises:
+        InputError: It cannot be read as an image.
+    """
+    found = _pixels(path, content(path), how)
+    if isinstance(found, str):
+        raise InputError(f"{path}: {found}; give another image")
+    return Images(path.name, torch.from_numpy(found[None]))
 
 
 def _without(domain: Domain, skipped: dict[int, str]) -> Domain:

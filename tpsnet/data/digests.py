@@ -44,7 +44,7 @@ class Held:
     """Which entries of the cache are of a folder.
 
     Attributes:
-        built: The newest, by what else it depends on.
+        built: The newest, by the way of decoding and the reading, see ``Record``; with a slash between.
         older: Others that were begun or built before.
         folder: The folder, percent-encoded as it may be no UTF-8; empty where a record does not tell.
     """
@@ -74,14 +74,16 @@ class Record:
     Attributes:
         known: Size and times, and the hash, by path below the folder.
         held: The entries of the cache that are of the folder.
+        reading: Which classes are read of the folder: a data set and its subset have the same folder.
     """
 
     def __init__(self, domain: Domain) -> None:
         common = os.path.commonpath([path.parent for path in domain.paths])
         self.domain, self.names = domain, [str(path).removeprefix(common) for path in domain.paths]
+        classes = sorted({domain.class_names[label] for label in domain.labels.tolist()})
+        self.reading = _hex(os.fsencode("\0".join(classes)))
         self.folder = os.fsencode(os.path.abspath(common))  # noqa: PTH100
-        place = hashlib.blake2b(self.folder, digest_size=16).hexdigest()
-        self.file = _home() / f"{place}.safetensors"
+        self.file = _home() / f"{_hex(self.folder)}.safetensors"
         self.known: dict[str, tuple[Stat, bytes]] = {}
         self.held = Held()
         with suppress(InputError, KeyError, ValueError):  # absent or of another version: files are read again
@@ -126,10 +128,16 @@ class Record:
         """Write down that an entry of the folder is being built."""
         self.save(Held(older=[key]))
 
+    def before(self, way: str) -> str:
+        """The newest entry of a way of decoding, of the same reading if there is one; or empty."""
+        alike = {name: key for name, key in self.held.built.items() if name.rpartition("/")[0] == way}
+        return alike.get(f"{way}/{self.reading}") or next(iter(alike.values()), "")
+
     def use(self, way: str, key: str) -> None:
-        """Write down which entry holds the folder as it is, and what else it depends on."""
-        if self.held.built.get(way) != key or not self.held.folder:
-            self.save(Held({way: key}))
+        """Write down which entry holds the folder as it is, in a way of decoding."""
+        name = f"{way}/{self.reading}"
+        if self.held.built.get(name) != key or not self.held.folder:
+            self.save(Held({name: key}))
 
     def save(self, more: Held | None = None) -> None:
         """Write it, where that is possible: without it, files are read again.
@@ -168,6 +176,10 @@ def all_held() -> dict[Path, Held]:
 
 def _home() -> Path:
     return cache_home() / "digests"
+
+
+def _hex(text: bytes) -> str:
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def _held(file: Path) -> list[Held]:

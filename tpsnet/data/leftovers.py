@@ -10,18 +10,20 @@ from tpsnet.data.digests import Record, all_held
 from tpsnet.data.home import in_bytes, pixels_home
 from tpsnet.paths import remove
 
-EARLIER, SIZES, GONE = "of earlier pictures", "in other sizes", "of folders that are gone"
+EARLIER, GONE = "of earlier pictures", "of folders that are gone"
+OTHERWISE = "in other sizes or ways of resizing"
 _FILE = re.compile(r"([0-9a-f]{32})\.(npy|part|journal)")
 
 
 class LeftBehind:
     """The entries of some folders that are not their newest ones, and all entries of folders that are gone.
 
-    What is the newest entry of another folder is none of them, nor is an entry of which no folder is known.
+    What is the newest entry of another folder is none of them, nor is that of other classes of the same
+    folder, nor an entry of which no folder is known.
 
     Args:
         records: The folders.
-        way: What their newest entries depend on beside the images.
+        way: How their newest entries are decoded.
 
     Attributes:
         kinds: The keys of the entries, by why they are here.
@@ -30,14 +32,19 @@ class LeftBehind:
     def __init__(self, records: Sequence[Record], way: str) -> None:
         every = all_held()
         held = {record.file: record.held for record in records}
+        readings = {(record.file, record.reading) for record in records}
         others = {file: found for file, found in every.items() if file not in held}
         self._gone = {file: found for file, found in others.items() if found.gone}
-        needed = {found.built[way] for found in held.values() if way in found.built}
-        needed |= {key for file in others.keys() - self._gone.keys() for key in others[file].built.values()}
-        sizes = {key for found in held.values() for key in found.built.values()} - needed
+        needed = {key for file in others.keys() - self._gone.keys() for key in others[file].built.values()}
+        sizes = set[str]()
+        for file, found in held.items():
+            for name, key in found.built.items():
+                how, _, reading = name.rpartition("/")
+                (needed if how == way or (file, reading) not in readings else sizes).add(key)
+        sizes -= needed
         earlier = {key for found in held.values() for key in found.older} - needed - sizes
         gone = {key for found in self._gone.values() for key in (*found.built.values(), *found.older)}
-        self.kinds = {EARLIER: earlier, SIZES: sizes, GONE: gone - needed - sizes - earlier}
+        self.kinds = {EARLIER: earlier, OTHERWISE: sizes, GONE: gone - needed - sizes - earlier}
 
     def described(self) -> str:
         """What they take of the disk, by why; empty where there is nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from tpsnet.data import label, load_images, resized, single_image, unlabelled_folder
+from tpsnet.data import decoded_image, label, load_images, resized, single_image, unlabelled_folder
 from tpsnet.errors import InputError
 from tpsnet.evaluation import RERANKINGS
 from tpsnet.experiments.experiment import CONFIG, Experiment
@@ -17,7 +17,7 @@ from tpsnet.methods import Method
 from tpsnet.paths import user_path
 from tpsnet.settings import Positive, check
 from tpsnet.training import fingerprint, load_trained
-from tpsnet.types import Domain, Embeddings, Images
+from tpsnet.types import Embeddings, Images
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def embed_folder(run: Path, folder: Path, domain: str | None = None, device: str
     found = unlabelled_folder(folder)
     name = domain_names(run)(domain or found.name)
     method.domain_index(name)
-    kept, vectors = _embedded(method, found, name)
+    kept, images = load_images(found, method.given.resize)
+    vectors = method.embed(images, name)
     return Embeddings(name, vectors, kept.labels, kept.class_names, kept.paths)
 
 
@@ -128,7 +129,7 @@ def search(
         own = domain or next((name for name in above if name in method.domains), None)
         searched = searched or (first if own == second else second)
         own = own or (first if searched == second else second)
-        vectors = _embedded(method, query, own)[1]
+        vectors = method.embed(decoded_image(query.paths[0], method.given.resize), own)
     if gallery == "memory":
         known = load_known(run)
         if reranking is not None:
@@ -186,11 +187,6 @@ def domain_names(run: Path) -> Callable[[str], str]:
         return label(name)
 
     return named
-
-
-def _embedded(method: Method, found: Domain, domain: str) -> tuple[Domain, Tensor]:
-    kept, images = load_images(found, method.given.resize)
-    return kept, method.embed(images, domain)
 
 
 def records_of(part: Embeddings) -> list[Record]:
