@@ -211,6 +211,9 @@ def test_a_killed_build_is_never_taken_for_whole(address, places, tmp_path, engi
         assert set(gallery.search(rows[:1], 40)[0][0].tolist()) <= set(range(20))
         assert gallery.add(parts(rows, records), MODEL) == 20 and len(gallery) == 40
         assert gallery.search(rows[[35]], 1)[0].tolist() == [[35]]
+    if engine == "faiss":
+        there = {path.name for path in tmp_path.iterdir()}
+        assert there == {"gallery.faiss", "gallery.faiss.records", ".lock"}, "what the kill left is removed"
 
 
 def _killed(place, rows, records):
