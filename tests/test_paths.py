@@ -76,11 +76,13 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     ours.unlink()
 
 
-def test_behind_a_link_is_its_file_and_a_pipe_is_refused(tmp_path):
+def test_behind_a_link_is_its_file_and_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to("file")
     assert check_output(tmp_path / "link") == (tmp_path / "file").resolve()
     assert check_output(tmp_path / "new") == tmp_path / "new"
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="no regular file"):
-        check_output(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for name, reason in (("pipe", "no regular file"), ("circle", "leads to itself")):
+        with pytest.raises(InputError, match=reason):
+            check_output(tmp_path / name)

@@ -101,11 +101,15 @@ def check_output(path: Path) -> Path:
     """The file to be written: behind a link what it leads to.
 
     Raises:
-        InputError: a pipe or a device has that name; it would be replaced by a file.
+        InputError: a pipe or a device has that name, which would be replaced by a file, or links in a circle.
     """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():
+            raise InputError(f"cannot write {path} (a link that leads to itself); give another name")
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(f"cannot write {path} (it is no regular file); give another name")
-    return path.resolve() if path.is_symlink() else path
+    return path
 
 
 def remove(path: Path) -> None:
