@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import dead, partial_of
 
 from tpsnet.errors import InputError
-from tpsnet.paths import check_output, claimed, partial_beside, user_path
+from tpsnet.paths import check_output, claimed, partial_beside, sweep, user_path
 
 HOLD = (
     "import sys, time\nfrom pathlib import Path\nfrom tpsnet.paths import claimed\n"
@@ -46,29 +47,21 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
         pass
 
 
-def dead() -> int:
-    """The number of a process that has ended."""
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
-
-
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     ours = partial_beside(tmp_path / "a.json")
-    host = ours.name.split(".")[-2].split("-")[0]
-    left, elsewhere, old = (
-        tmp_path / f"b.{host}-{dead()}-0123abcd.partial",
+    partial_of(dead(), tmp_path / "b")
+    elsewhere, old = (
         tmp_path / f"c.{'0' * 8}-1-0123abcd.partial",
         tmp_path / f"d.{'0' * 8}-1-0123abcd.partial",
     )
     users = (tmp_path / "film.partial", tmp_path / "thesis.12.partial")
-    for folder in (left, old, users[1]):
+    for folder in (old, users[1]):
         folder.mkdir()
         (folder / "half").write_text("x")
     for file in (ours, elsewhere, users[0]):
         file.write_text("x")
     hours_ago = time.time() - 7200
-    for path in (old, *users):
+    for path in (old / "half", old, *users):
         os.utime(path, (hours_ago, hours_ago))
     with claimed(tmp_path):
         there = {p.name for p in tmp_path.iterdir()}
@@ -76,11 +69,39 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     ours.unlink()
 
 
-def test_behind_a_link_is_its_file_and_a_pipe_is_refused(tmp_path):
+def test_what_a_living_writer_has_begun_stays_however_old_it_is(tmp_path):
+    """A writer of this machine may have slept; one of another machine writes far below the folder."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        asleep, elsewhere = (
+            partial_of(other.pid, tmp_path / "a"),
+            tmp_path / f"b.{'0' * 8}-1-0123abcd.partial",
+        )
+        elsewhere.mkdir()
+        (elsewhere / "half").write_text("x")
+        hours_ago = time.time() - 7200
+        for path in (asleep / "half", asleep, elsewhere):
+            os.utime(path, (hours_ago, hours_ago))
+        sweep(tmp_path)
+        assert {*tmp_path.iterdir()} == {asleep, elsewhere}
+
+
+@pytest.mark.parametrize("name", ["data", "d" * 60, "[a]*", "a.b"])
+def test_what_is_left_of_one_name_is_removed_and_of_no_other(tmp_path, name):
+    number = dead()
+    others = {partial_of(number, tmp_path / other) for other in ("data.more", "dat", "x", "a", "my.data")}
+    living = partial_of(os.getpid(), tmp_path / name)
+    partial_of(number, tmp_path / name)
+    sweep(tmp_path, name)
+    assert {*tmp_path.iterdir()} == {*others, living}
+
+
+def test_behind_a_link_is_its_file_and_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to("file")
     assert check_output(tmp_path / "link") == (tmp_path / "file").resolve()
     assert check_output(tmp_path / "new") == tmp_path / "new"
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="no regular file"):
-        check_output(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for name, reason in (("pipe", "no regular file"), ("circle", "leads to itself")):
+        with pytest.raises(InputError, match=reason):
+            check_output(tmp_path / name)

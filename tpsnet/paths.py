@@ -69,25 +69,36 @@ def claimed(folder: Path) -> Iterator[None]:
 
 def partial_beside(path: Path) -> Path:
     """A name to write under until it is whole, which tells ``sweep`` who writes there."""
-    return path.with_name(f"{path.name[:40]}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.partial")
+    return path.with_name(f"{_start(path.name)}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, name: str = "") -> None:
     """Remove what killed writers have left in a folder: ours alone, by their names.
 
-    A writer of this machine is asked for by its number. What one of another machine has not touched for an
-    hour counts as left.
+    A writer of this machine is asked for by its number. What one of another machine, or one with our own
+    number, has not touched for an hour counts as left.
+
+    Args:
+        folder: The folder.
+        name: The file or folder in it whose remains are removed; by default everything's.
     """
     for partial in folder.glob("*.partial"):
         with suppress(OSError):  # another process may sweep too
-            if (found := _PARTIAL.search(partial.name)) and _is_left(partial, found[1], int(found[2])):
+            found = _PARTIAL.search(partial.name)
+            wanted = found and (not name or partial.name[: found.start()] == _start(name))
+            if wanted and _is_left(partial, found[1], int(found[2])):
                 remove(partial)
 
 
+def _start(name: str) -> str:
+    """What the name of a partial begins with."""
+    return name[:40]
+
+
 def _is_left(partial: Path, host: str, number: int) -> bool:
-    old = time.time() - partial.stat().st_mtime > ABANDONED
-    if old or host != _HOST:
-        return old
+    if host != _HOST or number == os.getpid():  # our own number may have been an earlier process's too
+        touched = max(path.lstat().st_mtime for path in (partial, *partial.rglob("*")))
+        return time.time() - touched > ABANDONED
     try:
         os.kill(number, 0)
     except ProcessLookupError:
@@ -101,11 +112,15 @@ def check_output(path: Path) -> Path:
     """The file to be written: behind a link what it leads to.
 
     Raises:
-        InputError: a pipe or a device has that name; it would be replaced by a file.
+        InputError: a pipe or a device has that name, which would be replaced by a file, or links in a circle.
     """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():
+            raise InputError(f"cannot write {path} (a link that leads to itself); give another name")
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(f"cannot write {path} (it is no regular file); give another name")
-    return path.resolve() if path.is_symlink() else path
+    return path
 
 
 def remove(path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from archives import write_openai
 from named_models import OPENAI, SIGLIP, built, register
+from processes import dead, partial_of
 from safetensors.torch import save_file
 
 from tpsnet import cli
@@ -106,6 +107,20 @@ def test_a_folder_in_use_is_refused_before_anything_is_fetched(named, monkeypatc
     for place in ("file", "."):
         with pytest.raises(InputError, match=r"there is something at .* already; name a new folder"):
             keep_weights("Small", "openai", named / place)
+
+
+def test_what_a_killed_call_left_is_removed_before_anything_is_fetched(named, monkeypatch):
+    left, other = (partial_of(dead(), named / name) for name in ("kept", "other"))
+    fetch = load_backbone
+
+    def fetched(*given: str) -> object:
+        assert not left.exists()
+        return fetch(*given)
+
+    monkeypatch.setattr("tpsnet.backbone.keep.load_backbone", fetched)
+    save_file(built("SmallRN").state_dict(), named / "x.safetensors")
+    keep_weights("SmallRN", str(named / "x.safetensors"), named / "kept")
+    assert other.exists()
 
 
 @pytest.mark.parametrize("failing", ["write", "read"])

@@ -1,10 +1,15 @@
 """The same images in other shapes: what is kept, where the links lead, and what is refused."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 import torch
 from pictures import write_tree
+from processes import partial_of
 
 from tpsnet.cli import main
 from tpsnet.data import embedded_root, image_folder, load_pair, write_shape
@@ -57,6 +62,28 @@ def test_the_tree_is_read_like_any_other(domains, tmp_path):
     pair = load_pair(tmp_path / "few", ("line", "flat"), 16)
     assert pair.n_classes == 4 and tuple(pair.images[0].pixels.shape) == (20, 3, 16, 16)
     assert bool((torch.stack([d.labels.bincount() for d in pair.domains]) == 5).all())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tpsnet.data import image_folder, write_shape
+Path.symlink_to = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+write_shape(image_folder(Path(sys.argv[1])), Path(sys.argv[2]), "few")
+"""
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_a_killed_call_left_is_removed_by_the_next(domains, tmp_path, linked):
+    given = tmp_path / "link" if linked else tmp_path / "new" / "few"
+    if linked:
+        given.symlink_to("new/few")
+    call = [sys.executable, "-c", KILLED, str(tmp_path / "images"), str(given)]
+    assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "new").iterdir()
+    living = partial_of(os.getppid(), tmp_path / "new" / "few")
+    write_shape(domains, given, "few")
+    assert {*(tmp_path / "new").iterdir()} == {tmp_path / "new" / "few", living} and not left.exists()
 
 
 def test_bad_input_is_one_line(domains, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Trainings in several processes and in one that outlives its notebook: how they start, end and are ended."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 from pictures import write_tree
 from processes import ended
 from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tpsnet import cli
-from tpsnet.errors import InputError
+from tpsnet.errors import LAST_WORDS, InputError
 from tpsnet.experiments import Experiment, launch, train_detached
 from tpsnet.paths import claimed
 
@@ -122,6 +124,53 @@ def test_a_signal_to_all_ends_as_that_of_one_process(monkeypatch, capsys, number
     else:
         assert cli.main(line) == code and capsys.readouterr().err == "tpsnet: interrupted\n"
     assert os.environ == before
+
+
+def test_no_folder_for_temporary_files_is_one_line(monkeypatch, tmp_path, capsys):
+    """What stood in the environment and in the log's settings before stands there afterwards."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    logging.disable(logging.WARNING)
+    try:
+        before = dict(os.environ)
+        assert cli.main(["train", "a", "b", "run", "--nproc", "2"]) == 2
+        assert os.environ == before and logging.root.manager.disable == logging.WARNING
+    finally:
+        logging.disable(logging.NOTSET)
+    assert capsys.readouterr().err == (
+        "tpsnet: cannot make a temporary folder (No such file or directory); "
+        "free some space, or name another folder in TMPDIR\n"
+    )
+
+
+def test_the_log_is_as_silent_as_before(monkeypatch):
+    def engine(*given):
+        raise InputError("ended")
+
+    monkeypatch.setattr(launch, "elastic_launch", engine)
+    logging.disable(logging.INFO)
+    try:
+        with pytest.raises(InputError, match="ended"):
+            launch.train_together(2, [])
+        assert logging.root.manager.disable == logging.INFO
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_last_words_that_the_disk_had_no_room_for_are_one_line(monkeypatch, tmp_path, capsys):
+    def engine(*given):
+        (Path(os.environ[LAST_WORDS]) / "0.json").touch()
+        failure = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file="")
+        return lambda *command: (_ for _ in ()).throw(ChildFailedError("train", {0: failure}))
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(launch, "elastic_launch", engine)
+    assert cli.main(["train", "a", "b", "run", "--nproc", "2"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        f"could not write why to {tmp_path}/tpsnet-" in error
+        and "; free some space" in error
+        and error.count("\n") == 1
+    )
 
 
 def test_processes_that_do_not_fit_are_one_line(monkeypatch, capsys):

@@ -156,6 +156,29 @@ def test_a_full_disk_leaves_the_older_gallery(tmp_path, unit, options):
         assert len(gallery) == 100
 
 
+@pytest.mark.parametrize("options", ["", "?index=ivf&lists=4"])
+def test_index_and_records_lie_behind_a_link(tmp_path, unit, options):
+    """The link comes first and leads nowhere yet; either name is the same gallery afterwards."""
+    rows, (store, shown) = unit(50, 12).float(), (tmp_path / "store", tmp_path / "shown")
+    shown.mkdir()
+    (shown / "link.faiss").symlink_to("../store/g.faiss")
+    link, file = f"faiss:{shown}/link.faiss", f"faiss:{store}/g.faiss"
+    assert fill(f"{link}{options}", rows[:20]) == 20
+    assert fill(file, rows[:30]) == 10 and fill(link, rows) == 20
+    for address in (link, file):
+        with open_gallery(address) as gallery:
+            assert list(gallery.walk()) == list(enumerate(records(50)))
+    assert {path.name for path in store.iterdir()} == {"g.faiss", "g.faiss.records", ".lock"}
+    assert [path.name for path in shown.iterdir()] == ["link.faiss"] and (shown / "link.faiss").is_symlink()
+
+
+def test_a_link_in_a_circle_is_one_line(tmp_path, unit):
+    (tmp_path / "g.faiss").symlink_to("g.faiss")
+    with pytest.raises(InputError, match=r"cannot write .*g\.faiss") as error:
+        fill(f"faiss:{tmp_path}/g.faiss", unit(5, 12).float())
+    assert "\n" not in str(error.value)
+
+
 def test_two_builds_in_one_folder_do_not_mix(tmp_path):
     program = (
         "import sys, torch\n"

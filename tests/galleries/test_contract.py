@@ -3,6 +3,7 @@
 import pytest
 import torch
 from galleries.conftest import ENGINES, EXACT, MODEL, parts
+from pymilvus import MilvusClient, MilvusException
 
 from tpsnet.errors import InputError
 from tpsnet.galleries import Record, open_gallery
@@ -163,6 +164,36 @@ def test_what_does_not_fit_is_refused(address, engine, unit):
         assert len(gallery) == 20
 
 
+@pytest.mark.parametrize("error", [MilvusException(message="the server has gone"), KeyboardInterrupt()])
+@pytest.mark.parametrize("late", [False, True], ids=["flush", "upsert"])
+def test_milvus_has_all_or_nothing_of_a_build_that_fails_at_its_end(address, unit, monkeypatch, error, late):
+    """The last flush fails, or the gallery's own row, which the server writes once nobody waits for it."""
+    rows, calls = unit(60, 8).float(), []
+    records = [Record("line", "ant", f"/{i}") for i in range(60)]
+
+    def failing(self, *given, **options):
+        calls.append((self, given, options))
+        if late or len(calls) == 2:
+            raise error
+        return flush(self, *given, **options)
+
+    flush, upsert = MilvusClient.flush, MilvusClient.upsert
+    with open_gallery(address("milvus-server")) as gallery:
+        gallery.add(parts(rows[:20], records[:20]), MODEL)
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusClient, "upsert" if late else "flush", failing)
+            with pytest.raises((InputError, KeyboardInterrupt), match=getattr(error, "message", None)):
+                gallery.add(parts(rows[:40], records[:40]), MODEL)
+        if late:
+            (client, given, options) = calls[0]
+            upsert(client, *given, **options)
+        for more in (0, 20):
+            with open_gallery(address("milvus-server")) as again:
+                assert list(again.walk()) == list(enumerate(records[: 40 + more]))
+            assert gallery.add(parts(rows, records), MODEL) == 20 - more
+        assert torch.equal(gallery.vectors(range(60)), rows)
+
+
 @pytest.mark.parametrize("engine", ["faiss", "milvus-lite", "milvus-server"])
 def test_a_killed_build_is_never_taken_for_whole(address, places, tmp_path, engine, unit):
     """A process that ends in the middle of a build, as a kill ends it, and a build after it."""
@@ -180,6 +211,9 @@ def test_a_killed_build_is_never_taken_for_whole(address, places, tmp_path, engi
         assert set(gallery.search(rows[:1], 40)[0][0].tolist()) <= set(range(20))
         assert gallery.add(parts(rows, records), MODEL) == 20 and len(gallery) == 40
         assert gallery.search(rows[[35]], 1)[0].tolist() == [[35]]
+    if engine == "faiss":
+        there = {path.name for path in tmp_path.iterdir()}
+        assert there == {"gallery.faiss", "gallery.faiss.records", ".lock"}, "what the kill left is removed"
 
 
 def _killed(place, rows, records):

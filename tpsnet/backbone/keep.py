@@ -10,11 +10,13 @@ from tpsnet.backbone.folder import CONFIG, NAMES
 from tpsnet.backbone.load import load_backbone
 from tpsnet.errors import InputError
 from tpsnet.io import replacing, write_json
-from tpsnet.paths import user_path
+from tpsnet.paths import sweep, user_path
 
 
 def keep_weights(model: str, pretrained: str, folder: str | Path) -> Path:
     """Write ``open_clip_config.json`` and safetensors, whole or not at all, and read them back once.
+
+    What a killed call for the same folder has left beside it is removed first.
 
     The configuration holds the activation and the preprocessing as they are resolved for the tag; what the
     folder gives are the same vectors.
@@ -34,6 +36,7 @@ def keep_weights(model: str, pretrained: str, folder: str | Path) -> Path:
     folder = user_path(folder).resolve()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"there is something at {folder} already; name a new folder for the weights")
+    sweep(folder.parent, folder.name)
     backbone = load_backbone(model, pretrained)
     with replacing(folder) as partial:
         partial.mkdir()

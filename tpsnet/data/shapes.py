@@ -14,6 +14,7 @@ from typing import Literal
 
 from tpsnet.errors import InputError
 from tpsnet.io import replacing
+from tpsnet.paths import check_output, sweep
 from tpsnet.types import Domain
 
 Shape = Literal["coarse", "uneven", "few"]
@@ -22,7 +23,9 @@ LEAST = 2  # images of the smallest uneven class
 
 
 def write_shape(domains: Mapping[str, Domain], folder: Path, shape: Shape, seed: int = 0) -> dict[str, int]:
-    """Write a tree ``domain/class/image`` of links to the images of some domains.
+    """Write a tree ``domain/class/image`` of links to the images of some domains, whole or not at all.
+
+    What a killed call for the same folder has left beside it is removed first.
 
     Args:
         domains: The domains, by name.
@@ -40,6 +43,8 @@ def write_shape(domains: Mapping[str, Domain], folder: Path, shape: Shape, seed:
     """
     if folder.exists():
         raise InputError(f"{folder} is there already; choose another folder, or remove it")
+    folder = check_output(folder)
+    sweep(folder.parent, folder.name)
     rng, counts = random.Random(seed), {}
     names = sorted({name for domain in domains.values() for name in domain.class_names})
     group = _groups(names) if shape == "coarse" else {name: name for name in names}

@@ -28,6 +28,7 @@ LOG = "train.log"
 POLL = 0.3  # s, between two looks at a log
 GRACE = 10  # s, between asking a process to end and ending it
 THREADS = "OMP_NUM_THREADS"
+ROOM = "free some space, or name another folder in TMPDIR"
 
 
 def train_together(number: int, arguments: Sequence[str]) -> None:
@@ -41,15 +42,19 @@ def train_together(number: int, arguments: Sequence[str]) -> None:
         arguments: What follows ``tpsnet train``.
 
     Raises:
-        InputError: what one of them cannot use, or one was killed.
+        InputError: what one of them cannot use, one was killed, or there is no room for temporary files.
         ChildFailed: one ended otherwise.
         KeyboardInterrupt: interrupted.
     """
-    before = os.environ.get(THREADS)
+    try:
+        words = tempfile.TemporaryDirectory(prefix="tpsnet-")
+    except OSError as error:
+        raise InputError(f"cannot make a temporary folder ({error.strerror or error}); {ROOM}") from None
+    before, silent = os.environ.get(THREADS), logging.root.manager.disable
     os.environ.setdefault(THREADS, str(max(1, cpu_count() // number)))
     logging.disable(logging.ERROR)  # the engine tells at length what is told below in a line
     try:
-        with tempfile.TemporaryDirectory(prefix="tpsnet-") as folder:
+        with words as folder:
             os.environ[LAST_WORDS] = folder
             _launch(number, ["-m", "tpsnet.cli", "train", *arguments], Path(folder))
     except SignalException as error:
@@ -57,10 +62,10 @@ def train_together(number: int, arguments: Sequence[str]) -> None:
             raise KeyboardInterrupt from None
         sys.exit(128 + error.sigval)
     finally:
-        logging.disable(logging.NOTSET)
-        del os.environ[LAST_WORDS]
+        logging.disable(silent)
+        os.environ.pop(LAST_WORDS, None)
         if before is None:
-            del os.environ[THREADS]
+            os.environ.pop(THREADS, None)
 
 
 def _launch(number: int, command: list[str], folder: Path) -> None:
@@ -85,7 +90,10 @@ def _launch(number: int, command: list[str], folder: Path) -> None:
 def _reason(error: ChildFailedError, folder: Path, number: int) -> Exception:
     """What ended first: the last words of a process, or else the signal that has killed one."""
     for file in sorted(folder.glob("*.json")):
-        text, code = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            text, code = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:  # the disk was full
+            return InputError(f"a process has ended, and could not write why to {folder}; {ROOM}")
         return InputError(text) if code == 2 else ChildFailed(text, code)
     # One that was killed comes before one that was asked to end, and that before one that lost the others.
     codes = {rank: failure.exitcode for rank, failure in error.failures.items()}

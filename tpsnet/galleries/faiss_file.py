@@ -10,6 +10,7 @@ reads it; an index from elsewhere has no records that belong to it, and is refus
 Where faiss sees GPUs, they hold the vectors and propose; filtered searches stay on the processor.
 """
 
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -63,13 +64,13 @@ class FaissGallery(Gallery):
 
     Args:
         address: The address, for messages.
-        file: The file.
+        file: The file, or a link to it; the records lie beside the file itself.
         options: The options of the address.
     """
 
     def __init__(self, address: str, file: str, options: FaissOptions) -> None:
         self.address, self.options = address, options
-        self.path = user_path(file)
+        self.path = Path(os.path.realpath(user_path(file)))  # whatever a link calls it
         self.records_path = self.path.with_name(f"{self.path.name}.records")
         self._faiss = _faiss()
         self._index: Any = None
@@ -209,15 +210,14 @@ class FaissGallery(Gallery):
     # Writing.
 
     def _append(self, parts: Iterator[Part], model: str) -> int:
-        path = self.path.resolve() if self.path.is_symlink() else self.path
-        with claimed(path.parent):
+        with claimed(self.path.parent):
             self._reopen()  # another process may have added to it meanwhile
             self.check_model(model)
             first = next((part for part in map(self._new, parts) if part[1]), None)
             if first is None:
                 return 0
             try:
-                return self._replaced(path, chain([first], parts), model)
+                return self._replaced(chain([first], parts), model)
             finally:
                 self._reopen()
 
@@ -226,16 +226,16 @@ class FaissGallery(Gallery):
         if self.path.exists():
             self._open()
 
-    def _replaced(self, path: Path, parts: Iterator[Part], model: str) -> int:
+    def _replaced(self, parts: Iterator[Part], model: str) -> int:
         """Write both files anew; the index gets its name last."""
         before = len(self)
-        with replacing(path) as index_file, replacing(self.records_path) as records_file:
+        with replacing(self.path) as index_file, replacing(self.records_path) as records_file:
             if self._records:
                 self._records.close()
             self._records = records = self._copied(records_file, before)
             with closing(records), _full_disk():
                 write = self._write_ivf if self._is_ivf else self._write_flat
-                added, last = write(index_file, self._recorded(parts, records), path)
+                added, last = write(index_file, self._recorded(parts, records))
                 records.finish(before + added, model, f"{crc32(last):08x}")
                 return added
 
@@ -257,11 +257,11 @@ class FaissGallery(Gallery):
                 n += len(fresh)
                 yield vectors
 
-    def _write_flat(self, file: Path, parts: Iterator[Tensor], path: Path) -> tuple[int, Tensor]:
+    def _write_flat(self, file: Path, parts: Iterator[Tensor]) -> tuple[int, Tensor]:
         """A flat index as faiss writes it, not in memory; returns how many vectors came, and the last."""
         before = len(self)
         if before:
-            copyfile(path, file)
+            copyfile(self.path, file)
         with file.open("r+b" if before else "wb") as stream:
             stream.seek(HEAD.size + 4 * before * self.dim)
             n, vectors = _streamed(stream, parts)
@@ -270,9 +270,9 @@ class FaissGallery(Gallery):
             stream.write(_head(before + n, dim))
         return n, vectors[-1]
 
-    def _write_ivf(self, file: Path, parts: Iterator[Tensor], path: Path) -> tuple[int, Tensor]:
+    def _write_ivf(self, file: Path, parts: Iterator[Tensor]) -> tuple[int, Tensor]:
         """Inverted lists, new ones trained on a sample of all vectors; returns as ``_write_flat``."""
-        with TemporaryFile(dir=path.parent) as stream:
+        with TemporaryFile(dir=self.path.parent) as stream:
             n, vectors = _streamed(stream, parts)
             stream.flush()
             rows = np.memmap(stream, np.float32, "r", shape=(n, vectors.shape[1]))

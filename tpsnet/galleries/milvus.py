@@ -256,13 +256,17 @@ class MilvusGallery(Gallery):
             written: set[int] = set()  # hashes of the paths: rows that do not count yet are slow to ask for
             for part in chain([first], parts):
                 n = self._insert(part, n, written)
-            self._finish(n, model)
+            with self._told():
+                self._client.flush(self.name)  # the rows are on the disk before they count
         except BaseException:
             with suppress(InputError):  # else the next build does it
                 self._forget(before)
             self._open()
             raise
-        self._open()
+        try:
+            self._count(n, model)
+        finally:  # nothing is undone: a server may write the row, whatever has gone wrong here
+            self._open()
         return n - before
 
     def _create(self, dim: int) -> None:
@@ -314,11 +318,11 @@ class MilvusGallery(Gallery):
                 self._client.insert(self.name, rows[start : start + ROWS])
         return n + len(rows)
 
-    def _finish(self, size: int, model: str) -> None:
+    def _count(self, size: int, model: str) -> None:
+        """Write the gallery's own row: so many rows count."""
         head = Head(model, size, self._head.index, self._head.lists)
         own = {"id": OWN, "vector": np.zeros(self.dim, np.float32), "domain": "", "name": ""}
         with self._told():
-            self._client.flush(self.name)  # the rows are on the disk before they count
             self._client.upsert(self.name, [own | {"path": _stored(json.dumps(asdict(head)))}])
             self._client.flush(self.name)
 

@@ -38,7 +38,7 @@ class Records:
         self.path, self.mend = path, mend
         check_file(path)
         with self._told():
-            self._base = sqlite3.connect(path, check_same_thread=False)
+            self._base = _connected(path)
             facts = dict(self._base.execute("SELECT name, value FROM facts"))
         if facts.get("format") != FORMAT:
             raise InputError(
@@ -49,7 +49,7 @@ class Records:
     @classmethod
     def create(cls, path: Path, mend: str) -> "Records":
         """An empty file of records."""
-        with closing(sqlite3.connect(path)) as base, base:
+        with closing(_connected(path)) as base, base:
             base.executescript(TABLES)
             base.execute("INSERT INTO facts VALUES ('format', ?)", (FORMAT,))
         return cls(path, mend)
@@ -127,6 +127,13 @@ class Records:
             yield
         except sqlite3.Error as error:
             raise InputError(f"{self.path}: {error}; {self.mend}") from None
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection without a journal: only a copy is written to, and a kill would leave two files of it."""
+    base = sqlite3.connect(path, check_same_thread=False)
+    base.execute("PRAGMA journal_mode = OFF")
+    return base
 
 
 def _last(size: int) -> str:
