@@ -185,6 +185,12 @@ def test_tensors_come_back_bit_by_bit(tmp_path):
         torch.testing.assert_close(found[name], tensor.detach(), rtol=0, atol=0, equal_nan=True)
 
 
+def test_tensors_may_be_read_by_whoever_may_read_other_files(tmp_path):
+    write_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(2)}, {})
+    write_text(tmp_path / "x.txt", "a")
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "x.txt").stat().st_mode
+
+
 def test_tensors_that_cannot_be_read_are_one_line(tmp_path):
     from safetensors.torch import save_file
 

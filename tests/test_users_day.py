@@ -39,9 +39,9 @@ def test_a_day_with_sixty_photographs(tmp_path):
 
     following = [line.removeprefix("next:").strip() for line in said.splitlines() if " tpsnet " in line]
     assert [shlex.split(line)[1] for line in following] == ["report", "search", "run", "run"]
-    for line in following[2:]:  # what was printed is what runs, from the folder of the notebooks
+    for line in following[2:]:  # what was printed is what runs, from the folder where it was printed
         _, _, source, output, *given = shlex.split(line)
-        tpsnet("run", source, str(tmp_path / output), *given, "-p", f"run={tmp_path / 'nb'}", folder=ROOT)
+        tpsnet("run", source, output, *given, "-p", f"run={tmp_path / 'nb'}", folder=tmp_path)
         assert nbformat.read(tmp_path / output, as_version=4).metadata.papermill.exception is None
     wrote = tpsnet("report", "a run", "another", folder=tmp_path)
     assert re.match(r"wrote a run/report.html \(\d+\.\d MB, opens without a network\)", wrote)

@@ -229,7 +229,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
     flat = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     head = json.dumps(dict(meta) | {CHECKSUM: _checksum(flat, meta)})
     with replacing(path) as partial:
-        save_file(flat, partial, metadata={"meta": head})
+        save_tensors(partial, flat, {"meta": head})
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file that others may read as any file; safetensors' own is the writer's alone."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, metadata=metadata)
+    path.chmod(mode)
 
 
 def read_tensors(

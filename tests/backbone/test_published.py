@@ -219,5 +219,7 @@ def test_a_checkpoint_of_a_folder_holds_tensors_alone(tmp_path, small_clip, caps
 
 
 def test_neither_tag_nor_file(named):
-    with pytest.raises(InputError, match=r"no tag 'opnai', and there is no such file; tags: openai, plain"):
+    with pytest.raises(InputError, match=r"no such file \(did you mean 'openai'\?\); tags: openai, plain"):
         load_backbone("Small", "opnai")
+    with pytest.raises(InputError, match=r"unknown CLIP 'ViT-B16' \(did you mean 'ViT-B-16'\?\)"):
+        load_backbone("ViT-B16", "openai")

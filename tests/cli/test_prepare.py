@@ -148,7 +148,7 @@ def test_a_word_that_names_a_data_set_is_the_data_set(root, capsys, monkeypatch)
     )
     assert call(capsys, "small", "small")[0] == 0
     code, _, last = call(capsys, "smal", "small")
-    assert code == 2 and "smal: cannot read this folder" in last
+    assert code == 2 and "did you mean small?" in last
     assert call(capsys)[0] == 2
 
 

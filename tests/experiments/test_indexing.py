@@ -1,6 +1,8 @@
 """``tpsnet index`` and ``tpsnet search --gallery``: a run and folders of new images behind an address."""
 
 import json
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 
@@ -49,6 +51,21 @@ def test_every_engine_answers_as_the_run_itself(run, address):
     only = search(folder, query, k=20, gallery=address, gallery_classes=[CLASSES[1]])
     assert {hit.name for hit in only} == {CLASSES[1]} and len(only) == 4
     assert only == search(folder, query, k=20, gallery_classes=[CLASSES[1]])
+
+
+def test_milvus_lite_says_nothing_of_its_own_and_a_misspelt_name_leaves_nothing(run, tmp_path):
+    """In a process of its own: what a server in it logs goes past pytest."""
+    folder, root = run
+    query = root / "flat" / CLASSES[1] / "3.png"
+    address = f"milvus:{tmp_path}/g.db"
+    for line in (["index", str(folder)], ["search", str(folder), str(query), "-k", "1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "tpsnet.cli", *line, "--gallery", address], capture_output=True, text=True
+        )
+        assert done.returncode == 0 and len(done.stderr.splitlines()) <= 1, done.stderr
+    with pytest.raises(InputError):
+        search(folder, query, k=1, gallery=f"milvus:{tmp_path}/h.db")
+    assert not (tmp_path / "h.db").exists() and (tmp_path / "g.db").exists()
 
 
 def test_new_images_are_added_once_and_found(run, address, tmp_path, monkeypatch):

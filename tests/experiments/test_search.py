@@ -150,6 +150,9 @@ def test_more_results_than_images_are_all_of_them(trained):
         (["search", "{root}/nowhere", "--text", "bee"], "no run folder"),
         (["search", "{root}", "--text", "bee"], "holds no model.safetensors"),
         (["search", "{run}", "{root}/flat/bee/99.png"], "no such image file"),
+        (["search", "{run}", "{root}/flat/bee"], "is a folder; give one image file"),
+        (["search", "{run}", "--text", " "], "the text of the query is empty"),
+        (["embed", "{run}", "{root}/flat", "{run}/out.npy"], "give a name with .safetensors"),
         (
             ["search", "{run}", "--text", "bee", "--gallery-domain", "photo"],
             "'photo' is not one of the trained pair",

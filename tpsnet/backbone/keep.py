@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import open_clip
-from safetensors.torch import save_file
 
 from tpsnet.backbone.clip import Backbone
 from tpsnet.backbone.folder import CONFIG, NAMES
 from tpsnet.backbone.load import load_backbone
 from tpsnet.errors import InputError
-from tpsnet.io import replacing, write_json
+from tpsnet.io import replacing, save_tensors, write_json
 from tpsnet.paths import sweep, user_path
 
 
@@ -59,7 +58,7 @@ def _write(backbone: Backbone, folder: Path) -> None:
     write_json(folder / CONFIG, {"model_cfg": config, "preprocess_cfg": preprocessing})
     # Tied weights are written twice: safetensors holds no ties.
     state = {name: t.contiguous().clone() for name, t in backbone.clip.state_dict().items()}
-    save_file(state, folder / NAMES[0], metadata={"format": "pt"})
+    save_tensors(folder / NAMES[0], state, {"format": "pt"})
     if hasattr(backbone.tokenizer, "save_pretrained"):  # not open_clip's own, which needs no file
         backbone.tokenizer.save_pretrained(folder)
 

@@ -7,7 +7,9 @@ where these disagree, a warning says what is assumed.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import open_clip
@@ -55,9 +57,10 @@ def named_weights(model: str, pretrained: str | None) -> Weights:
     """
     if model not in open_clip.list_models():
         raise InputError(
-            f"unknown CLIP {model!r}; give local-dir:FOLDER, moco:FILE or one of open_clip.list_models()"
+            f"unknown CLIP {model!r}{_near(model, open_clip.list_models())}; give local-dir:FOLDER, "
+            "moco:FILE or one of open_clip.list_models()"
         )
-    tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
+    tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
     if pretrained is None:
         raise InputError(f"CLIP {model!r} needs pretrained weights: name a tag ({tags}) or a weights file")
     if tag := open_clip.get_pretrained_cfg(model, pretrained):
@@ -65,7 +68,10 @@ def named_weights(model: str, pretrained: str | None) -> Weights:
         return Weights(file, *_of(tag), _opened(file)[1])
     file = user_path(pretrained)
     if not file.exists():
-        raise InputError(f"CLIP {model!r} has no tag {pretrained!r}, and there is no such file; tags: {tags}")
+        raise InputError(
+            f"CLIP {model!r} has no tag {pretrained!r}, and there is no such file"
+            f"{_near(pretrained, open_clip.list_pretrained_tags_by_model(model))}; tags: {tags}"
+        )
     folder = file if file.is_dir() else file.parent
     if file.is_dir() or (folder / CONFIG).exists():
         raise InputError(
@@ -79,6 +85,11 @@ def named_weights(model: str, pretrained: str | None) -> Weights:
             f"pretrained and give the model local-dir:{folder}"
         )
     return Weights(file, *_told(model, file, names), state)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _fetched(model: str, name: str, tag: dict) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,10 +59,11 @@ class Prepare(Settings):
         dataset = DATASETS.get(self.places[0]) if self.places else None
         root, *names = self.places[1 if dataset else 0 :] or ("",)
         if not root.strip():
-            known = f"{dataset.name} is a data set, ./{dataset.name} a folder" if dataset else ""
-            raise InputError(
-                f"prepare takes [DATASET] ROOT [DOMAIN ...]; give the folder ROOT {known}".strip()
-            )
+            known = f" ({dataset.name} is a data set, ./{dataset.name} a folder)" if dataset else ""
+            raise InputError(f"prepare takes [DATASET] ROOT [DOMAIN ...]; give the folder ROOT{known}")
+        near = [] if dataset or Path(root).exists() else get_close_matches(root, DATASETS, n=1)
+        if near:
+            raise InputError(f"{root}: no such folder, and no such data set; did you mean {near[0]}?")
         if dataset:
             _compare(dataset, root, names)
         skipped, loaded = 0, []

@@ -113,7 +113,8 @@ class Reproduce(Settings):
         known = {row.name for sweep in preset.every_sweep for row in sweep.rows}
         for kind, names, there in (("row", self.rows, known), ("protocol", self.protocols, preset.protocols)):
             if missing := [name for name in names if name not in there]:
-                raise InputError(f"{preset.title}: no {kind} {missing[0]!r}; there are {', '.join(there)}")
+                known = "; ".join(dict.fromkeys(map(str, there)))
+                raise InputError(f"{preset.title}: no {kind} {missing[0]!r}; there are {known}")
         sweeps = tuple(filter(None, map(self._part, preset.sweeps)))
         printed = preset.printed and self._part(preset.printed)
         if printed and printed.model:

@@ -127,13 +127,18 @@ def _next(folder: Path, experiment: Experiment) -> list[str]:
     """The commands that use what a training has left."""
     run, place = shlex.quote(str(folder)), shlex.quote(str(folder.resolve()))
     asked = f"-p protocol={experiment.protocol.name}"
+    lines = [f"tpsnet report {run}", f"tpsnet search {run} IMAGE"]
+    beside = Path(__file__).parents[2] / "notebooks"  # in a checkout, from whichever folder it is called
+    notebooks = next((place for place in (Path("notebooks"), beside) if place.is_dir()), None)
+    if notebooks is None:
+        return lines
     books = {
         "05_retrieval_browser": f"-p training={place} {asked} -p method={experiment.method}",
         "08_compare_methods": f"-p compare={place}/embeddings {asked} -p second={experiment.method}",
     }
-    lines = [f"tpsnet report {run}", f"tpsnet search {run} IMAGE"]
     return lines + [
-        f"tpsnet run notebooks/{name}.ipynb {name}.ipynb {given}" for name, given in books.items()
+        f"tpsnet run {shlex.quote(str(notebooks / name))}.ipynb {name}.ipynb {given}"
+        for name, given in books.items()
     ]
 
 

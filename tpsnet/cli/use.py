@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from tpsnet.errors import InputError
 from tpsnet.escape import printable
 from tpsnet.experiments import embed_folder, index, search
 from tpsnet.settings import Positive, Settings
+
+SUFFIX = ".safetensors"  # of what embed writes; other programs go by the names of files
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Embed(Settings):
 
     def __call__(self) -> None:
         """Embed and write."""
+        if self.output.suffix not in ("", SUFFIX):
+            raise InputError(
+                f"{self.output}: what is written is a safetensors file; give a name with {SUFFIX}"
+            )
         found = embed_folder(self.run, self.folder, self.domain, self.device)
         found.save(self.output)
         size = f"{len(found)} embeddings of dimension {found.vectors.shape[1]}"

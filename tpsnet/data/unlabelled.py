@@ -40,6 +40,8 @@ def single_image(path: str | Path) -> Domain:
         InputError: There is no such file. Whether it can be read as an image is found by ``load_images``.
     """
     path = user_path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give one image file")
     if not path.is_file():
         raise InputError(f"{path}: no such image file; check the path")
     parent = Path(os.path.realpath(path.parent))

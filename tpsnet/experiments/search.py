@@ -121,6 +121,8 @@ def search(
         method.domain_index(name)
     first, second = method.domains
     if text is not None:
+        if not text.strip():
+            raise InputError("the text of the query is empty; give some words")
         searched = searched or second
         vectors = method.embed_texts([text], searched)
     else:

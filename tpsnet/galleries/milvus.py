@@ -29,7 +29,7 @@ from torch import Tensor
 from tpsnet.errors import InputError
 from tpsnet.galleries.base import MARGIN, MOST, Gallery, Part, Record, Where
 from tpsnet.io import parse_json, validated
-from tpsnet.paths import user_path
+from tpsnet.paths import remove, user_path
 from tpsnet.settings import Clusters, Positive, Settings
 
 OWN = -1  # number of the row that is the gallery's own
@@ -95,6 +95,7 @@ class MilvusGallery(Gallery):
         self._head = Head("", 0, options.index or "flat", options.lists)
         self._lite = user_path(place).absolute() if place.endswith(".db") else None
         self._client: Any = None
+        self._new_place = False
         try:
             self._client = self._connected(place)
             self._open()
@@ -159,6 +160,8 @@ class MilvusGallery(Gallery):
                 from milvus_lite.server_manager import server_manager_instance
 
                 server_manager_instance.release_server(str(self._lite))
+                if self._new_place and not len(self):  # of a name that was misspelt, say
+                    remove(self._lite)
 
     # Reading.
 
@@ -169,6 +172,7 @@ class MilvusGallery(Gallery):
                 return self._pymilvus.MilvusClient(place, token=os.environ.get(TOKEN, ""), **how)
         if self._lite.exists() and not self._lite.is_dir():
             raise InputError(f"{self._lite} is a file, where Milvus Lite has a folder; choose another name")
+        self._new_place = not self._lite.exists()
         with self._told(f"end the other process that has {self._lite} open, or choose another name"):
             self._lite.parent.mkdir(parents=True, exist_ok=True)
             client = self._pymilvus.MilvusClient(str(self._lite), **how)
@@ -369,6 +373,7 @@ def _pymilvus(place: str) -> ModuleType:
             import milvus_lite  # noqa: F401
     except ImportError:
         raise InputError(f"the client of Milvus is not installed; pip install 'tpsnet[{needed}]'") from None
-    for name in ("pymilvus", "milvus_lite"):
+    quiet = ("pymilvus", "milvus_lite", "grpc._server")  # Milvus Lite's server runs in this process
+    for name in quiet if place.endswith(".db") else quiet[:1]:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return pymilvus
