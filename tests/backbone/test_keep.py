@@ -128,14 +128,14 @@ def test_a_folder_is_there_whole_or_not_at_all(named, monkeypatch, failing):
     """The disk is full, or what was written reads back as something else."""
     (named / "kept").mkdir()
 
-    def write(state: dict, path: Path, metadata: dict) -> None:
+    def write(path: Path, state: dict, metadata: dict) -> None:
         path.write_bytes(b"half")
         if failing == "write":
             raise OSError(28, "No space left on device")
         state["visual.proj"].zero_()
         save_file(state, path, metadata)
 
-    monkeypatch.setattr("tpsnet.backbone.keep.save_file", write)
+    monkeypatch.setattr("tpsnet.backbone.keep.save_tensors", write)
     reason = {"write": "No space left on device", "read": r"Small openai reads back from .* check the disk"}
     with pytest.raises(InputError, match=reason[failing]):
         keep_weights("Small", "openai", named / "kept")

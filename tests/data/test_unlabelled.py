@@ -87,7 +87,7 @@ def test_one_image(tree):
         (unlabelled_folder, "scans/000.png", r"000\.png: cannot read this folder"),
         (unlabelled_folder, "empty", "empty: no image in this folder"),
         (single_image, "scans/007.png", r"007\.png: no such image file"),
-        (single_image, "scans", "scans: no such image file"),
+        (single_image, "scans", "scans is a folder; give one image file"),
     ],
 )
 def test_what_is_not_there_is_one_line(tree, read, name, words):
