@@ -1,13 +1,13 @@
 """Files that are there whole or not at all, and one line where they cannot be read or written."""
 
 import os
-import resource
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 import torch
+from caches import largest_file
 
 from tpsnet.errors import InputError
 from tpsnet.io import (
@@ -20,17 +20,6 @@ from tpsnet.io import (
     write_tensors,
     write_text,
 )
-
-
-@contextmanager
-def small_disk(size: int):
-    """No file may grow beyond ``size`` bytes: the system refuses to write, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_file_gets_its_name_at_the_end(tmp_path):
@@ -283,7 +272,7 @@ def test_a_full_disk_leaves_the_older_tensors(tmp_path, size):
     before = file.read_bytes()
     with (
         pytest.raises(InputError, match=r"^cannot write .*x\.safetensors \(.*\); free some space"),
-        small_disk(size),
+        largest_file(size),
     ):
         write_tensors(file, {"x": torch.zeros(10_000)}, {})
     assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
@@ -291,7 +280,7 @@ def test_a_full_disk_leaves_the_older_tensors(tmp_path, size):
 
 def test_a_full_disk_leaves_the_older_json(tmp_path):
     write_json(tmp_path / "scores.json", {"old": True})
-    with pytest.raises(InputError, match="File too large"), small_disk(100):
+    with pytest.raises(InputError, match="File too large"), largest_file(100):
         write_json(tmp_path / "scores.json", {"rows": list(range(1000))})
     assert read_json(tmp_path / "scores.json") == {"old": True}
 

@@ -1,34 +1,22 @@
 """One string names engine, place and options; what cannot be opened is one line."""
 
-import resource
 import socket
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
-from contextlib import contextmanager
 
 import faiss
 import numpy as np
 import pytest
 import torch
+from caches import largest_file
 from galleries.conftest import MODEL, parts
 
 from tpsnet.errors import InputError
 from tpsnet.galleries import Record, open_gallery
 from tpsnet.galleries.milvus import QUIET
 from tpsnet.paths import claimed
-
-
-@contextmanager
-def small_disk(size: int):
-    """No file may grow beyond ``size`` bytes: the system refuses to write, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def records(n):
@@ -149,7 +137,7 @@ def test_a_full_disk_leaves_the_older_gallery(tmp_path, unit, options):
     address, rows = f"faiss:{tmp_path}/g.faiss", unit(5000, 64).float()
     fill(f"{address}{options}", rows[:100])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with small_disk(2**20), pytest.raises(InputError, match="cannot write"):
+    with largest_file(2**20), pytest.raises(InputError, match="cannot write"):
         fill(address, rows)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     with open_gallery(address) as gallery:
